@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: MIT
+/// \file
+/// Vocabulary of the diagonal-decay kernels: gated linear attention and all its special cases.
+///
+///     S_t = diag(exp(g_t)) S_{t-1} + k_t v_t^T
+///     o_t = scale * S_t^T q_t                                        without u
+///     o_t = scale * (S_{t-1}^T q_t + <u (.) q_t, k_t> v_t)           with the bonus u
+///
+/// Sizes: B batch, T time, H query and key heads, HV value heads (a multiple of H; value head hv
+/// reads query head hv / (HV / H)), K key width, V value width.
+#pragma once
+
+#include <sluice/core/error.hpp>
+#include <sluice/core/view.hpp>
+
+#include <cmath>
+#include <span>
+#include <string_view>
+
+namespace sluice::gla {
+
+/// How the decay varies. The fewer its freedoms, the cheaper it is.
+enum class GateKind {
+  none,      ///< no decay: linear attention
+  constant,  ///< one number a head: retention
+  scalar,    ///< one number a head and token: simple GLA, Mamba-2
+  vector     ///< one number a head, token and key channel: GLA, HGRN2, RWKV-6
+};
+
+/// A forget gate or its gradient: natural logarithms of decays, at most 0, minus infinity allowed.
+/// Made from nothing, from [HV], from [B, T, HV] or from [B, T, HV, K]; the rank says the kind.
+template <class T>
+class Gate {
+ public:
+  Gate() = default;
+
+  template <class X>
+  requires(DenseTensor<X, T, 4> || std::convertible_to<X, View<T, 4>>) Gate(X&& x)
+  noexcept : kind_(GateKind::vector), view_(std::forward<X>(x)) { drop_if_absent(); }
+  template <class X>
+  requires(DenseTensor<X, T, 3> || std::convertible_to<X, View<T, 3>>) Gate(X&& x)
+  noexcept : kind_(GateKind::scalar) {
+    const View<T, 3> v(x);
+    view_ = {
+        v.data(), {v.dim(0), v.dim(1), v.dim(2), 1}, {v.stride(0), v.stride(1), v.stride(2), 1}};
+    drop_if_absent();
+  }
+  template <class X>
+  requires(DenseTensor<X, T, 1> || std::convertible_to<X, View<T, 1>>) Gate(X&& x)
+  noexcept : kind_(GateKind::constant) {
+    const View<T, 1> v(x);
+    view_ = {v.data(), {1, 1, v.dim(0), 1}, {0, 0, v.stride(0), 1}};
+    drop_if_absent();
+  }
+
+  GateKind kind() const noexcept { return kind_; }
+  /// The gate as [B, T, HV, K], [B, T, HV, 1] or [1, 1, HV, 1].
+  const View<T, 4>& view() const noexcept { return view_; }
+  T* row(Index b, Index t, Index h) const noexcept { return view_.row(b, t, h); }
+
+ private:
+  void drop_if_absent() noexcept {
+    if (!view_ && view_.size() != 0) kind_ = GateKind::none;
+  }
+
+  GateKind kind_ = GateKind::none;
+  View<T, 4> view_;
+};
+
+/// The streams of the operator.
+template <class Scalar>
+struct Inputs {
+  View<const Scalar, 4> q;    ///< queries [B, T, H, K]
+  View<const Scalar, 4> k;    ///< keys    [B, T, H, K]
+  View<const Scalar, 4> v;    ///< values  [B, T, HV, V]
+  Gate<const Scalar> g{};     ///< none, [HV], [B, T, HV] or [B, T, HV, K]
+  View<const Scalar, 2> u{};  ///< bonus [HV, K]; with it o reads the state before the update
+  /// Starts of sequences packed into one batch row (B = 1), and the end: [0, ..., T].
+  std::span<const Index> cu_seqlens{};
+
+  /// Number of independent sequences: B, or that of the packed ones.
+  Index sequences() const noexcept {
+    return cu_seqlens.empty() ? q.dim(0) : static_cast<Index>(cu_seqlens.size()) - 1;
+  }
+};
+
+/// Where the gradients go; views without data are skipped.
+template <class Scalar>
+struct Gradients {
+  View<Scalar, 4> dq{};  ///< as q
+  View<Scalar, 4> dk{};  ///< as k
+  View<Scalar, 4> dv{};  ///< as v
+  Gate<Scalar> dg{};     ///< of the kind and shape of g
+  View<Scalar, 2> du{};  ///< as u
+  /// Whether dq, dk, dv and a dg that varies in time are added to instead of overwritten; du and a
+  /// constant gate's dg, being gradients of parameters, are always added to.
+  bool accumulate = false;
+};
+
+/// Where one sequence lies: batch row and tokens [begin, end).
+struct Span {
+  Index row, begin, end;
+};
+
+template <class Scalar>
+Span sequence(const Inputs<Scalar>& in, Index n) noexcept {
+  if (in.cu_seqlens.empty()) return {n, 0, in.q.dim(1)};
+  const auto i = static_cast<std::size_t>(n);
+  return {0, in.cu_seqlens[i], in.cu_seqlens[i + 1]};
+}
+
+/// Throws ShapeError unless inputs, state [sequences, HV, K, V] and output [B, T, HV, V] agree.
+template <class Scalar, class Output>
+void require_shapes(std::string_view where, const Inputs<Scalar>& in, const View<Scalar, 4>& state,
+                    const View<Output, 4>& o) {
+  const auto& q = in.q.shape();
+  const auto [B, T, H, K] = q;
+  const Index HV = in.v.dim(2), V = in.v.dim(3);
+  require_shape(where, "k", in.k.shape(), q, "to match q");
+  require_shape(where, "v", in.v.shape(), {B, T, HV, V}, "to match q");
+  if (H == 0 ? HV != 0 : HV % H != 0)
+    throw ShapeError(std::string(where) + ": the heads of v must be a multiple of the " +
+                     std::to_string(H) + " heads of q, got " + std::to_string(HV));
+  switch (in.g.kind()) {
+    case GateKind::none:
+      break;
+    case GateKind::constant:
+      require_shape(where, "g", in.g.view().shape(), {1, 1, HV, 1}, "to match the heads of v");
+      break;
+    case GateKind::scalar:
+      require_shape(where, "g", in.g.view().shape(), {B, T, HV, 1}, "to match v");
+      break;
+    case GateKind::vector:
+      require_shape(where, "g", in.g.view().shape(), {B, T, HV, K},
+                    "to match k and the heads of v");
+      break;
+  }
+  if (in.u) require_shape(where, "u", in.u.shape(), {HV, K}, "to match k and the heads of v");
+  if (!in.cu_seqlens.empty()) {
+    const auto& c = in.cu_seqlens;
+    require(B == 1, where, "cu_seqlens", "used with a batch of 1",
+            "a batch of " + std::to_string(B));
+    require(c.front() == 0 && c.back() == T, where, "cu_seqlens",
+            "from 0 to T = " + std::to_string(T),
+            std::to_string(c.front()) + " to " + std::to_string(c.back()));
+    for (std::size_t i = 1; i < c.size(); ++i)
+      require(c[i - 1] <= c[i], where, "cu_seqlens", "non-decreasing",
+              std::to_string(c[i - 1]) + " before " + std::to_string(c[i]));
+  }
+  require_shape(where, "state", state.shape(), {in.sequences(), HV, K, V}, "to match k and v");
+  require(state.contiguous(), where, "state", "contiguous", "a strided view");
+  require_shape(where, "o", o.shape(), {B, T, HV, V}, "to match v");
+}
+
+}  // namespace sluice::gla

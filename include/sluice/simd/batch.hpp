@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: MIT
+/// \file
+/// The only door to xsimd. One spelling for a vector and for the scalar of its tail.
+///
+/// Everything that touches a vector takes the instruction set as a template parameter `Arch`, so
+/// that units compiled with different -m flags do not define one function twice.
+#pragma once
+
+#include <sluice/core/view.hpp>
+
+#include <cmath>
+#include <cstddef>
+#include <type_traits>
+#include <xsimd/xsimd.hpp>
+
+#if defined(_MSC_VER)
+#define SLUICE_INLINE __forceinline
+#else
+#define SLUICE_INLINE inline __attribute__((always_inline))
+#endif
+
+namespace sluice::simd {
+
+/// The best instruction set of the flags this unit is compiled with.
+using DefaultArch = xsimd::default_arch;
+
+template <class Scalar, class Arch>
+using Batch = xsimd::batch<Scalar, Arch>;
+
+template <class B>
+inline constexpr bool is_batch = !std::is_arithmetic_v<B>;
+
+namespace detail {
+template <class B>
+struct BatchTraits {
+  using Scalar = B;
+  static constexpr Index lanes = 1;
+};
+template <class S, class Arch>
+struct BatchTraits<xsimd::batch<S, Arch>> {
+  using Scalar = S;
+  static constexpr Index lanes = static_cast<Index>(xsimd::batch<S, Arch>::size);
+};
+}  // namespace detail
+
+/// The scalar of a batch; of a scalar, itself.
+template <class B>
+using ScalarOf = typename detail::BatchTraits<B>::Scalar;
+
+/// Number of scalars in a batch; 1 for a scalar.
+template <class B>
+inline constexpr Index lanes = detail::BatchTraits<B>::lanes;
+
+/// Number of lanes of the widest vector of an instruction set.
+template <class Scalar, class Arch>
+inline constexpr Index width = lanes<Batch<Scalar, Arch>>;
+
+/// Vector registers of an instruction set: how large a register tile may be.
+template <class Arch>
+inline constexpr int registers =
+    std::is_base_of_v<xsimd::avx512f, Arch> || std::is_base_of_v<xsimd::neon64, Arch> ? 32 : 16;
+
+/// The least multiple of the vector width that holds n scalars.
+template <class Scalar, class Arch>
+constexpr Index padded(Index n) noexcept {
+  constexpr Index w = width<Scalar, Arch>;
+  return (n + w - 1) / w * w;
+}
+
+template <class B>
+SLUICE_INLINE B load(const auto* p) noexcept {
+  if constexpr (is_batch<B>)
+    return B::load_unaligned(p);
+  else
+    return *p;
+}
+
+template <class B>
+SLUICE_INLINE void store(auto* p, const B& b) noexcept {
+  if constexpr (is_batch<B>)
+    b.store_unaligned(p);
+  else
+    *p = b;
+}
+
+/// a * b + c with one rounding wherever the instruction set can, on every compiler.
+/// xsimd 8 has no AVX-512 form, and clang does not contract the product and sum it falls back to.
+template <class B>
+SLUICE_INLINE B madd(const B& a, const B& b, const B& c) noexcept {
+  if constexpr (!is_batch<B>) {
+#if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
+    return std::fma(a, b, c);
+#else
+    return a * b + c;
+#endif
+  } else {
+#if defined(__AVX512F__)
+    if constexpr (std::is_base_of_v<xsimd::avx512f, typename B::arch_type>) {
+      if constexpr (sizeof(ScalarOf<B>) == 4)
+        return _mm512_fmadd_ps(a, b, c);
+      else
+        return _mm512_fmadd_pd(a, b, c);
+    } else
+#endif
+      return xsimd::fma(a, b, c);
+  }
+}
+
+/// -a * b + c, as `madd`.
+template <class B>
+SLUICE_INLINE B nmadd(const B& a, const B& b, const B& c) noexcept {
+  return madd(-a, b, c);
+}
+
+/// Sum of the lanes. xsimd 8 calls it hadd, xsimd 9 and later reduce_add.
+template <class B>
+SLUICE_INLINE ScalarOf<B> sum(const B& b) noexcept {
+  if constexpr (!is_batch<B>) return b;
+#if XSIMD_VERSION_MAJOR >= 9
+  else
+    return xsimd::reduce_add(b);
+#else
+  else
+    return xsimd::hadd(b);
+#endif
+}
+
+template <class B>
+SLUICE_INLINE B max(const B& a, const B& b) noexcept {
+  if constexpr (is_batch<B>)
+    return xsimd::max(a, b);
+  else
+    return a > b ? a : b;
+}
+
+template <class B>
+SLUICE_INLINE B min(const B& a, const B& b) noexcept {
+  if constexpr (is_batch<B>)
+    return xsimd::min(a, b);
+  else
+    return a < b ? a : b;
+}
+
+template <class B>
+SLUICE_INLINE B abs(const B& a) noexcept {
+  if constexpr (is_batch<B>)
+    return xsimd::abs(a);
+  else
+    return std::abs(a);
+}
+
+/// where `condition` holds `a`, else `b`; lane by lane.
+template <class M, class B>
+SLUICE_INLINE B select(const M& condition, const B& a, const B& b) noexcept {
+  if constexpr (is_batch<B>)
+    return xsimd::select(condition, a, b);
+  else
+    return condition ? a : b;
+}
+
+/// Calls `body(std::type_identity<B>{}, i)` over [0, n): first with B = Batch<Scalar, Arch>, then
+/// with B = Scalar for the tail. Write the body once, in terms of `load<B>`, `store`, `madd`.
+template <class Arch, class Scalar, class Body>
+SLUICE_INLINE void for_each_lane(Index n, Body&& body) noexcept {
+  using B = Batch<Scalar, Arch>;
+  Index i = 0;
+  for (; i + lanes<B> <= n; i += lanes<B>) body(std::type_identity<B>{}, i);
+  for (; i < n; ++i) body(std::type_identity<Scalar>{}, i);
+}
+
+}  // namespace sluice::simd
