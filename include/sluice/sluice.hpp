@@ -14,4 +14,6 @@
 #include <sluice/core/tensor.hpp>
 #include <sluice/core/version.hpp>
 #include <sluice/core/view.hpp>
+#include <sluice/parallel/eigen_pool.hpp>
+#include <sluice/parallel/thread_team.hpp>
 #include <sluice/simd/batch.hpp>

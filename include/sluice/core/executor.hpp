@@ -3,6 +3,7 @@
 /// How work is handed to the threads of the application: "run f(i) for every i in [0, n)".
 #pragma once
 
+#include <concepts>
 #include <cstddef>
 #include <memory>
 #include <type_traits>
@@ -32,7 +33,17 @@ class Executor {
   }) Executor(Pool& pool)
   noexcept
       : pool_(const_cast<void*>(static_cast<const void*>(std::addressof(pool)))),
-        table_(&table_of<Pool>) {}
+        table_(&table_of<Pool, Members>) {}
+
+  /// An executor for a pool of another form. `Adapter` has static functions `concurrency(pool)` and
+  /// `run(pool, n, f, context)`; nothing but `pool` need outlive the executor.
+  template <class Adapter, class Pool>
+  static Executor adapt(Pool& pool) noexcept {
+    Executor executor;
+    executor.pool_ = const_cast<void*>(static_cast<const void*>(std::addressof(pool)));
+    executor.table_ = &table_of<Pool, Adapter>;
+    return executor;
+  }
 
   /// Threads that can run at once, at least 1.
   Index concurrency() const { return table_ ? table_->concurrency(pool_) : 1; }
@@ -57,11 +68,15 @@ class Executor {
     Index (*concurrency)(void*);
     void (*run)(void*, Index, Function, void*);
   };
-  template <class Pool>
+  struct Members {
+    static Index concurrency(auto& pool) { return static_cast<Index>(pool.concurrency()); }
+    static void run(auto& pool, Index n, Function f, void* context) { pool.run(n, f, context); }
+  };
+  template <class Pool, class Adapter>
   static constexpr Table table_of{
-      [](void* p) { return static_cast<Index>(static_cast<Pool*>(p)->concurrency()); },
-      [](void* p, Index n, Function f, void* context) {
-        static_cast<Pool*>(p)->run(n, f, context);
+      [](void* pool) -> Index { return Adapter::concurrency(*static_cast<Pool*>(pool)); },
+      [](void* pool, Index n, Function f, void* context) {
+        Adapter::run(*static_cast<Pool*>(pool), n, f, context);
       }};
 
   void* pool_ = nullptr;

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: MIT
+#include "support/catch.hpp"
+
+#include <sluice/core/executor.hpp>
+#include <sluice/parallel/eigen_pool.hpp>
+#include <sluice/parallel/thread_team.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <mutex>
+#include <numeric>
+#include <set>
+#include <stdexcept>
+#include <thread>
+#include <vector>
+
+using namespace sluice;
+
+namespace {
+
+struct Team {
+  ThreadTeam threads;
+  explicit Team(int n) : threads(n) {}
+  Executor executor() { return threads; }
+};
+
+struct Pool {
+  Eigen::ThreadPool threads;
+  explicit Pool(int n) : threads(n) {}
+  Executor executor() { return eigen_pool(threads); }
+};
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("every item runs exactly once", "[parallel]", Team, Pool) {
+  const auto size = GENERATE(1, 2, 5);
+  TestType owner(size);
+  const Executor executor = owner.executor();
+  CHECK(executor.concurrency() == size);
+  for (const Executor::Index n : {0, 1, 2, 3, 17, 1000})
+    for (int repeat = 0; repeat < 20; ++repeat) {
+      std::vector<int> count(static_cast<std::size_t>(n), 0);
+      executor.for_each(n, [&](Executor::Index i) { ++count[static_cast<std::size_t>(i)]; });
+      REQUIRE(count == std::vector<int>(static_cast<std::size_t>(n), 1));
+    }
+}
+
+TEMPLATE_TEST_CASE("many short calls, awake and asleep", "[parallel]", Team, Pool) {
+  TestType owner(3);
+  const Executor executor = owner.executor();
+  long sum = 0;
+  std::vector<long> part(4);
+  for (int call = 0; call < 3000; ++call) {
+    executor.for_each(4, [&](Executor::Index i) { part[static_cast<std::size_t>(i)] = i + call; });
+    sum += std::accumulate(part.begin(), part.end(), 0L);
+    if (call % 1000 == 0) std::this_thread::sleep_for(std::chrono::milliseconds(3));
+  }
+  CHECK(sum == 4L * 3000 * 2999 / 2 + 6L * 3000);
+}
+
+TEMPLATE_TEST_CASE("the threads work at the same time, the caller among them", "[parallel]", Team,
+                   Pool) {
+  TestType owner(3);
+  std::mutex mutex;
+  std::set<std::thread::id> seen;
+  std::atomic<int> arrived = 0;
+  owner.executor().for_each(3, [&](Executor::Index) {
+    {
+      const std::lock_guard lock(mutex);
+      seen.insert(std::this_thread::get_id());
+    }
+    ++arrived;
+    while (arrived < 3) std::this_thread::yield();  // ends only if three run at once
+  });
+  CHECK(seen.size() == 3);
+  CHECK(seen.count(std::this_thread::get_id()) == 1);
+}
+
+TEMPLATE_TEST_CASE("an exception reaches the caller, and the threads live on", "[parallel]", Team,
+                   Pool) {
+  TestType owner(4);
+  const Executor executor = owner.executor();
+  for (int repeat = 0; repeat < 50; ++repeat) {
+    std::atomic<int> ran = 0;
+    const auto failing = [&](Executor::Index i) {
+      ++ran;
+      if (i == 7) throw std::runtime_error("seven");
+    };
+    REQUIRE_THROWS_WITH(executor.for_each(100, failing), "seven");
+    REQUIRE(ran >= 1);
+    REQUIRE(ran <= 100);
+  }
+  REQUIRE_THROWS_AS(executor.for_each(100, [](Executor::Index) { throw 1; }), int);
+  std::atomic<int> ran = 0;
+  executor.for_each(100, [&](Executor::Index) { ++ran; });
+  CHECK(ran == 100);
+}
+
+TEMPLATE_TEST_CASE("a call from inside a call", "[parallel]", Team, Pool) {
+  TestType owner(3);
+  const Executor executor = owner.executor();
+  std::atomic<int> ran = 0;
+  executor.for_each(8, [&](Executor::Index) {
+    executor.for_each(
+        8, [&](Executor::Index) { executor.for_each(3, [&](Executor::Index) { ++ran; }); });
+  });
+  CHECK(ran == 8 * 8 * 3);
+}
+
+TEMPLATE_TEST_CASE("calls from several threads", "[parallel]", Team, Pool) {
+  TestType owner(3);
+  const Executor executor = owner.executor();
+  std::atomic<int> ran = 0;
+  {
+    std::vector<std::jthread> callers;
+    for (int c = 0; c < 4; ++c)
+      callers.emplace_back([&] {
+        for (int k = 0; k < 100; ++k) executor.for_each(10, [&](Executor::Index) { ++ran; });
+      });
+  }
+  CHECK(ran == 4 * 100 * 10);
+}
+
+TEST_CASE("two teams that call each other", "[parallel]") {
+  ThreadTeam first(2), second(2);
+  const Executor a = first, b = second;
+  std::atomic<int> ran = 0;
+  a.for_each(4, [&](Executor::Index) {
+    b.for_each(4, [&](Executor::Index) { a.for_each(4, [&](Executor::Index) { ++ran; }); });
+  });
+  CHECK(ran == 64);
+}
+
+TEST_CASE("teams come and go", "[parallel]") {
+  for (int i = 0; i < 50; ++i) {
+    ThreadTeam team(3);
+    if (i % 2 == 0) Executor(team).for_each(3, [](Executor::Index) {});
+  }
+  CHECK(ThreadTeam().concurrency() >= 1);
+  CHECK_THROWS_WITH(ThreadTeam(0), "ThreadTeam: threads must be at least 1, got 0");
+}
