@@ -8,6 +8,7 @@
 #include <sluice/core/executor.hpp>
 #include <sluice/core/fields.hpp>
 #include <sluice/core/view.hpp>
+#include <sluice/core/workspace.hpp>
 
 #include <algorithm>
 #include <cstring>
@@ -53,6 +54,9 @@ class Tape {
   explicit Tape(Executor executor = {}) : executor_(executor) {}
 
   Executor executor() const noexcept { return executor_; }
+
+  /// The threads and the scratch memory of this tape, for the kernels that its operations call.
+  Workspace workspace() noexcept { return {executor_, &arena_}; }
 
   /// Starts a pass that keeps only values.
   void start() noexcept {

@@ -19,6 +19,13 @@
 #define SLUICE_INLINE inline __attribute__((always_inline))
 #endif
 
+/// Behind the parameters of a lambda in an inner loop: compilers leave generic lambdas outlined.
+#if defined(_MSC_VER)
+#define SLUICE_INLINE_LAMBDA
+#else
+#define SLUICE_INLINE_LAMBDA __attribute__((always_inline))
+#endif
+
 namespace sluice::simd {
 
 /// The best instruction set of the flags this unit is compiled with.
@@ -75,13 +82,21 @@ SLUICE_INLINE B load(const auto* p) noexcept {
     return *p;
 }
 
-template <class B>
-SLUICE_INLINE void store(auto* p, const B& b) noexcept {
-  if constexpr (is_batch<B>)
-    b.store_unaligned(p);
-  else
-    *p = b;
-}
+namespace detail {
+struct Store {
+  template <class B>
+  SLUICE_INLINE void operator()(auto* p, const B& b) const noexcept {
+    if constexpr (is_batch<B>)
+      b.store_unaligned(p);
+    else
+      *p = b;
+  }
+};
+}  // namespace detail
+
+/// store(p, b): to any address. An object, so that argument-dependent lookup cannot find
+/// xsimd::store in its place, which wants an aligned one.
+inline constexpr detail::Store store{};
 
 /// a * b + c with one rounding wherever the instruction set can, on every compiler.
 /// xsimd 8 has no AVX-512 form, and clang does not contract the product and sum it falls back to.
