@@ -8,8 +8,10 @@
 
 #include <sluice/core/view.hpp>
 
+#include <bit>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <type_traits>
 #include <xsimd/xsimd.hpp>
 
@@ -41,11 +43,13 @@ namespace detail {
 template <class B>
 struct BatchTraits {
   using Scalar = B;
+  using Integer = std::conditional_t<sizeof(B) == 4, std::uint32_t, std::uint64_t>;
   static constexpr Index lanes = 1;
 };
 template <class S, class Arch>
 struct BatchTraits<xsimd::batch<S, Arch>> {
   using Scalar = S;
+  using Integer = xsimd::batch<typename BatchTraits<S>::Integer, Arch>;
   static constexpr Index lanes = static_cast<Index>(xsimd::batch<S, Arch>::size);
 };
 }  // namespace detail
@@ -53,6 +57,10 @@ struct BatchTraits<xsimd::batch<S, Arch>> {
 /// The scalar of a batch; of a scalar, itself.
 template <class B>
 using ScalarOf = typename detail::BatchTraits<B>::Scalar;
+
+/// As many unsigned integers of the same size.
+template <class B>
+using IntegerOf = typename detail::BatchTraits<B>::Integer;
 
 /// Number of scalars in a batch; 1 for a scalar.
 template <class B>
@@ -140,18 +148,30 @@ SLUICE_INLINE ScalarOf<B> sum(const B& b) noexcept {
 #endif
 }
 
+/// The larger; b if either is NaN and the machine is an x86. (xsimd 14 exchanged the arguments.)
 template <class B>
 SLUICE_INLINE B max(const B& a, const B& b) noexcept {
+#if XSIMD_VERSION_MAJOR >= 14
+  if constexpr (is_batch<B>)
+    return xsimd::max(b, a);
+#else
   if constexpr (is_batch<B>)
     return xsimd::max(a, b);
+#endif
   else
     return a > b ? a : b;
 }
 
+/// The smaller; of NaN as `max`.
 template <class B>
 SLUICE_INLINE B min(const B& a, const B& b) noexcept {
+#if XSIMD_VERSION_MAJOR >= 14
+  if constexpr (is_batch<B>)
+    return xsimd::min(b, a);
+#else
   if constexpr (is_batch<B>)
     return xsimd::min(a, b);
+#endif
   else
     return a < b ? a : b;
 }
@@ -162,6 +182,27 @@ SLUICE_INLINE B abs(const B& a) noexcept {
     return xsimd::abs(a);
   else
     return std::abs(a);
+}
+
+/// low <= x <= high by force; NaN stays NaN.
+template <class B>
+SLUICE_INLINE B clamp(const B& x, ScalarOf<B> low, ScalarOf<B> high) noexcept {
+  return simd::min(B(high), simd::max(B(low), x));
+}
+
+/// The same bits as another type: `To` is `IntegerOf<B>`, or the way back.
+/// xsimd 11 names the scalar of the target where earlier ones named the batch.
+template <class To, class From>
+SLUICE_INLINE To bit_cast(const From& x) noexcept {
+  if constexpr (!is_batch<To>)
+    return std::bit_cast<To>(x);
+#if XSIMD_VERSION_MAJOR >= 11
+  else
+    return xsimd::bitwise_cast<ScalarOf<To>>(x);
+#else
+  else
+    return xsimd::bitwise_cast<To>(x);
+#endif
 }
 
 /// where `condition` holds `a`, else `b`; lane by lane.
