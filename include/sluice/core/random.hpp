@@ -31,7 +31,7 @@ class Rng {
 
   /// The next 32 random bits.
   result_type operator()() noexcept {
-    if (used_ == 4) block_ = philox(counter_++), used_ = 0;
+    if (used_ == 4) block_ = block(counter_++), used_ = 0;
     return block_[used_++];
   }
 
@@ -64,26 +64,30 @@ class Rng {
 
   /// An independent generator for a part of the work, by number.
   Rng split(std::uint64_t part) const noexcept {
-    const auto mixed = Rng(seed_, stream_ ^ 0x9e3779b97f4a7c15u).philox(part);
+    const auto mixed = Rng(seed_, stream_ ^ 0x9e3779b97f4a7c15u).block(part);
     return Rng(seed_, std::uint64_t{mixed[0]} << 32 | mixed[1]);
   }
 
- private:
   using Block = std::array<std::uint32_t, 4>;
 
-  Block philox(std::uint64_t counter) const noexcept {
-    Block x{std::uint32_t(counter), std::uint32_t(counter >> 32), std::uint32_t(stream_),
-            std::uint32_t(stream_ >> 32)};
-    std::uint32_t k0 = std::uint32_t(seed_), k1 = std::uint32_t(seed_ >> 32);
+  /// The bijection of 128-bit blocks, chosen by the key, that all else rests on.
+  static constexpr Block philox(Block x, std::array<std::uint32_t, 2> key) noexcept {
     for (int round = 0; round < 10; ++round) {
       const std::uint64_t a = std::uint64_t{0xD2511F53u} * x[0];
       const std::uint64_t b = std::uint64_t{0xCD9E8D57u} * x[2];
-      x = {std::uint32_t(b >> 32) ^ x[1] ^ k0, std::uint32_t(b), std::uint32_t(a >> 32) ^ x[3] ^ k1,
-           std::uint32_t(a)};
-      k0 += 0x9E3779B9u;
-      k1 += 0xBB67AE85u;
+      x = {std::uint32_t(b >> 32) ^ x[1] ^ key[0], std::uint32_t(b),
+           std::uint32_t(a >> 32) ^ x[3] ^ key[1], std::uint32_t(a)};
+      key[0] += 0x9E3779B9u;
+      key[1] += 0xBB67AE85u;
     }
     return x;
+  }
+
+ private:
+  Block block(std::uint64_t counter) const noexcept {
+    return philox({std::uint32_t(counter), std::uint32_t(counter >> 32), std::uint32_t(stream_),
+                   std::uint32_t(stream_ >> 32)},
+                  {std::uint32_t(seed_), std::uint32_t(seed_ >> 32)});
   }
 
   /// Natural logarithm for u in (0, 1]: u = m 2^e, then 2 artanh((m - 1) / (m + 1)) as a series.

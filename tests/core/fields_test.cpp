@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT
+#include "support/catch.hpp"
+
+#include <sluice/core/fields.hpp>
+#include <sluice/core/tensor.hpp>
+
+#include <optional>
+#include <string>
+#include <tuple>
+#include <type_traits>
+#include <vector>
+
+using namespace sluice;
+
+namespace {
+
+struct Leaf {
+  Index width = 0;  // not a tensor, not a field
+  Tensor<double, 2> weight;
+  std::optional<Tensor<double, 1>> bias;
+
+  explicit Leaf(Index n, bool with_bias) : width(n), weight(n, 3) {
+    weight.setConstant(1);
+    if (with_bias) bias.emplace(n).setConstant(2);
+  }
+  static constexpr auto fields() {
+    return std::tuple{field("weight", &Leaf::weight), field("bias", &Leaf::bias)};
+  }
+};
+
+struct Tree {
+  Leaf first{2, true};
+  std::vector<Leaf> blocks{Leaf(3, false), Leaf(5, true)};
+  Leaf plain{1, false};
+  std::optional<Leaf> none;
+
+  static constexpr auto fields() {
+    return std::tuple{field("first", &Tree::first), field("blocks", &Tree::blocks),
+                      field("", &Tree::plain), field("none", &Tree::none)};
+  }
+};
+
+}  // namespace
+
+TEST_CASE("tensors are visited in order, by dotted path", "[core][fields]") {
+  const Tree tree;
+  std::vector<std::string> names;
+  for_each_tensor(
+      [&](std::string_view name, const auto& x) {
+        names.push_back(std::string(name) + " " + std::to_string(x.size()));
+      },
+      tree);
+  CHECK(names == std::vector<std::string>{"first.weight 6", "first.bias 2", "blocks.0.weight 9",
+                                          "blocks.1.weight 15", "blocks.1.bias 5", "weight 3"});
+  CHECK(count(tree) == 6 + 2 + 9 + 15 + 5 + 3);
+}
+
+TEST_CASE("several values are walked in step", "[core][fields]") {
+  const Tree model;
+  Tree gradient = zeros_like(model);
+  CHECK(gradient.blocks[1].width == 5);
+  for_each_tensor(
+      [](std::string_view, const auto& x, auto& dx) {
+        STATIC_REQUIRE(std::is_const_v<std::remove_reference_t<decltype(x)>>);
+        for (Index i = 0; i < x.size(); ++i) {
+          REQUIRE(dx.data()[i] == 0);
+          dx.data()[i] = 3 * x.data()[i];
+        }
+      },
+      model, gradient);
+  CHECK(gradient.first.weight(1, 2) == 3);
+  CHECK((*gradient.blocks[1].bias)(4) == 6);
+  CHECK(model.first.weight(1, 2) == 1);
+  set_zero(gradient);
+  CHECK((*gradient.first.bias)(0) == 0);
+}
+
+TEST_CASE("who can be visited", "[core][fields]") {
+  STATIC_REQUIRE(Visitable<Tree>);
+  STATIC_REQUIRE(Visitable<const Leaf&>);
+  STATIC_REQUIRE_FALSE(Visitable<Tensor<float, 1>>);
+  STATIC_REQUIRE_FALSE(Visitable<int>);
+}
