@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT
+/// \file
+/// The program `forecast` from outside: exit codes, messages and files.
+
+#include "support/catch.hpp"
+
+#include <array>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace {
+
+namespace fs = std::filesystem;
+
+/// A folder of its own that goes away again.
+struct Folder {
+  fs::path path = fs::temp_directory_path() / ("sluice-forecast-" + std::to_string(::getpid()));
+  Folder() { fs::create_directories(path); }
+  ~Folder() {
+    std::error_code ignored;
+    fs::remove_all(path, ignored);
+  }
+  std::string file(const std::string& name, const std::string& text) const {
+    std::ofstream(path / name, std::ios::binary) << text;
+    return (path / name).string();
+  }
+};
+
+struct Answer {
+  int code;
+  std::string text;  ///< of stdout and stderr
+};
+
+Answer run(const std::string& arguments) {
+  std::FILE* pipe = ::popen(("'" FORECAST_PROGRAM "' " + arguments + " 2>&1").c_str(), "r");
+  REQUIRE(pipe != nullptr);
+  Answer answer{0, {}};
+  std::array<char, 4096> piece;
+  while (const std::size_t n = std::fread(piece.data(), 1, piece.size(), pipe))
+    answer.text.append(piece.data(), n);
+  const int status = ::pclose(pipe);
+  answer.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  return answer;
+}
+
+void check_refused(const std::string& arguments, const std::string& message) {
+  const Answer answer = run(arguments);
+  CAPTURE(arguments, answer.text);
+  CHECK(answer.code == 2);
+  CHECK(answer.text.find("forecast: ") == 0);
+  CHECK(answer.text.find(message) != std::string::npos);
+}
+
+std::string ramp(int rows) {
+  std::string text = "a,b\n";
+  for (int i = 0; i < rows; ++i)
+    text += std::to_string(i % 17) + "," + std::to_string(i * i % 31) + "\n";
+  return text;
+}
+
+}  // namespace
+
+TEST_CASE("a person can ask for help", "[examples][program]") {
+  const Answer answer = run("--help");
+  CHECK(answer.code == 0);
+  for (const char* word : {"--horizon", "--lookback", "--seed", "Example:", "Exit codes"})
+    CHECK(answer.text.find(word) != std::string::npos);
+}
+
+TEST_CASE("what cannot be used is refused with exit code 2", "[examples][program]") {
+  const Folder folder;
+  check_refused((folder.path / "none.csv").string(), "there is no such file");
+  check_refused(folder.path.string(), "is a folder");
+  check_refused(folder.file("empty.csv", ""), "is empty");
+  check_refused(folder.file("ragged.csv", "a,b\n1,2\n3\n"),
+                "ragged.csv:3: expected 2 fields as in line 1, found 1");
+  check_refused(folder.file("word.csv", "a,b\n1,2\n3,calm\n"),
+                "word.csv:3: column 'b': 'calm' is not a number");
+  check_refused(folder.file("words.csv", "a\nx\ny\n"), "no column has numbers");
+  check_refused(folder.file("short.csv", ramp(120)), "has 120 rows; --lookback 168");
+  check_refused(folder.file("utf16.csv",
+                            "\xFF\xFE"
+                            "a"),
+                "is UTF-16");
+  check_refused(folder.file("gap.csv", "a\n1\n\"\"\n\"\"\n4\n") + " --max-gap 1",
+                "gap.csv:3: column 'a': 2 rows without a value");
+  check_refused("--horizon 0", "--horizon");
+  check_refused("--horizon day", "--help shows all options");
+  check_refused("--colour", "--colour");
+  check_refused("--width 30 --heads 4", "does not divide");
+  check_refused("--separator ab", "is not one character");
+  check_refused("--columns humidity", "there is no column 'humidity'");
+}
