@@ -6,6 +6,8 @@
 #include <sluice/core/arena.hpp>
 #include <sluice/core/executor.hpp>
 
+#include <algorithm>
+#include <atomic>
 #include <cstddef>
 
 namespace sluice {
@@ -19,7 +21,7 @@ struct Workspace {
   Arena* arena = nullptr;
 
   Workspace() = default;
-  Workspace(Executor executor, Arena* arena = nullptr) : executor(executor), arena(arena) {}
+  Workspace(Executor threads, Arena* scratch = nullptr) : executor(threads), arena(scratch) {}
 };
 
 /// Scratch memory of one call; given back at the end of its scope.
@@ -42,5 +44,16 @@ class Scratch {
   Arena& arena_;
   Arena::Mark mark_;
 };
+
+/// Calls f(task, worker) for every task in [0, tasks). At most `workers` run at once, and no two
+/// with the same number, so that scratch memory can be had once a worker instead of once a task.
+template <class F>
+void share(const Executor& executor, std::ptrdiff_t tasks, std::ptrdiff_t workers, F&& f) {
+  std::atomic<std::ptrdiff_t> next{0};
+  executor.for_each(std::min(tasks, workers), [&](std::ptrdiff_t worker) {
+    for (std::ptrdiff_t task; (task = next.fetch_add(1, std::memory_order_relaxed)) < tasks;)
+      f(task, worker);
+  });
+}
 
 }  // namespace sluice

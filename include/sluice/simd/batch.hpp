@@ -135,6 +135,25 @@ SLUICE_INLINE B nmadd(const B& a, const B& b, const B& c) noexcept {
   return madd(-a, b, c);
 }
 
+/// 1 / a to within 2 ulp for a far from zero, infinity and the subnormals; cheaper than a division.
+template <class B>
+SLUICE_INLINE B reciprocal(const B& a) noexcept {
+#if defined(__AVX512F__)
+  if constexpr (std::is_same_v<B, Batch<float, DefaultArch>>) {
+    const B guess = _mm512_rcp14_ps(a);
+    return madd(guess, nmadd(a, guess, B(1.f)), guess);
+  }
+#endif
+  return B(ScalarOf<B>{1}) / a;
+}
+
+/// Asks for the cache line at p, into the second-level cache, long before it is needed.
+SLUICE_INLINE void prefetch([[maybe_unused]] const void* p) noexcept {
+#if defined(__GNUC__)
+  __builtin_prefetch(p, 0, 2);
+#endif
+}
+
 /// Sum of the lanes. xsimd 8 calls it hadd, xsimd 9 and later reduce_add.
 template <class B>
 SLUICE_INLINE ScalarOf<B> sum(const B& b) noexcept {
@@ -203,6 +222,15 @@ SLUICE_INLINE To bit_cast(const From& x) noexcept {
   else
     return xsimd::bitwise_cast<To>(x);
 #endif
+}
+
+/// The magnitude of a with the sign of b, that of -0 included.
+template <class B>
+SLUICE_INLINE B copysign(const B& a, const B& b) noexcept {
+  if constexpr (is_batch<B>)
+    return xsimd::copysign(a, b);
+  else
+    return std::copysign(a, b);
 }
 
 /// where `condition` holds `a`, else `b`; lane by lane.

@@ -18,7 +18,7 @@ namespace sluice::gla {
 ///
 /// read as in types.hpp. O(T^2 K V) work. Arguments and errors as `recurrent`.
 template <std::floating_point Scalar>
-void naive(const Inputs<Scalar>& in, std::type_identity_t<Scalar> scale,
+void naive(const std::type_identity_t<Inputs<Scalar>>& in, Scalar scale,
            std::type_identity_t<View<Scalar, 4>> state, std::type_identity_t<View<Scalar, 4>> o) {
   require_shapes("gla::naive", in, state, o);
   const Index H = in.q.dim(2), K = in.q.dim(3), HV = in.v.dim(2), V = in.v.dim(3);

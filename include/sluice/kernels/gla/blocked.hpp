@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: MIT
+/// \file
+/// Gated linear attention, 16 tokens at a time: the fast form for prefill.
+///
+/// The decay of a block is folded into q and k relative to the start of the block,
+///
+///     P_t = exp(g_1 + ... + g_t),   q'_t = scale P_t (.) q_t,   k'_t = k_t / P_t,
+///
+/// so that inside the block the state only grows, S'_t = S'_{t-1} + k'_t v_t^T, and a tile of it
+/// stays in registers (tile.hpp). Where P would fall too low for that, the block runs with
+/// explicit decays instead, exact at any strength; the choice is made for every block and head.
+#pragma once
+
+#include <sluice/core/workspace.hpp>
+#include <sluice/kernels/gla/block.hpp>
+#include <sluice/kernels/gla/tile.hpp>
+
+#include <concepts>
+#include <type_traits>
+
+namespace sluice::gla {
+
+/// Tokens between two states that the forward pass keeps for the backward pass.
+inline constexpr Index saved_every = 32;
+
+/// Number of states a head keeps for the backward pass: one before every 32 tokens of a sequence.
+template <class Scalar>
+Index saved_states(const Inputs<Scalar>& in) noexcept {
+  Index count = 0;
+  for (Index n = 0; n < in.sequences(); ++n) {
+    const Span tokens = sequence(in, n);
+    count += (tokens.end - tokens.begin + saved_every - 1) / saved_every;
+  }
+  return count;
+}
+
+namespace detail {
+
+/// Tokens carried through one register tile.
+inline constexpr Index block_tokens = 16;
+static_assert(saved_every % block_tokens == 0);
+
+/// Below this running product the folded form would lose range; with it, 1 / P stays finite.
+template <class Scalar>
+inline constexpr Scalar fold_limit = sizeof(Scalar) == 4 ? Scalar(1e-20) : Scalar(1e-140);
+
+/// Running products are kept above this, out of the subnormals.
+template <class Scalar>
+inline constexpr Scalar fold_floor = fold_limit<Scalar> / 10;
+
+/// Scratch of one worker for one block of one head.
+template <class Scalar>
+struct BlockScratch {
+  Index keys, values;
+  Scalar *q, *k, *decay, *last, *v, *o, *own;
+
+  static constexpr Index size(Index key_width, Index value_width) {
+    return block_tokens * (3 * key_width + 2 * value_width + 1) + key_width;
+  }
+  BlockScratch(Scalar* memory, Index key_width, Index value_width)
+      : keys(key_width), values(value_width) {
+    const auto take = [&](Index n) { return std::exchange(memory, memory + n); };
+    q = take(block_tokens * keys), k = take(block_tokens * keys);
+    decay = take(block_tokens * keys), last = take(keys);
+    v = take(block_tokens * values), o = take(block_tokens * values), own = take(block_tokens);
+  }
+};
+
+/// Writes q' and k' of a block, and the decay of the whole block to `last`. Returns false, having
+/// written nothing of use, if a running product falls below `fold_limit`.
+template <class Arch, class Scalar>
+bool fold(const Inputs<Scalar>& in, const Block& block, const Block& shared, Scalar scale,
+          const BlockScratch<Scalar>& x) noexcept {
+  const Index K = in.q.dim(3);
+  const bool bonus = static_cast<bool>(in.u), vector = in.g.kind() == GateKind::vector;
+  std::fill_n(x.last, x.keys, Scalar{1});
+  Scalar product = 1;  // of a gate that all key channels share
+  for (Index t = 0; t < block.count; ++t) {
+    const Scalar* q = in.q.row(block.row, block.begin + t, shared.head);
+    const Scalar* k = in.k.row(block.row, block.begin + t, shared.head);
+    Scalar* to_q = x.q + t * x.keys;
+    Scalar* to_k = x.k + t * x.keys;
+    if (vector) {
+      const Scalar* g = in.g.row(block.row, block.begin + t, block.head);
+      simd::for_each_lane<Arch, Scalar>(K, [&]<class B>(std::type_identity<B>, Index i) {
+        const B before = simd::load<B>(x.last + i);
+        const B after =
+            simd::max(B(before * simd::exp(simd::load<B>(g + i))), B(fold_floor<Scalar>));
+        simd::store(x.last + i, after);
+        simd::store(to_q + i, B(simd::load<B>(q + i) * (B(scale) * (bonus ? before : after))));
+        simd::store(to_k + i, B(simd::load<B>(k + i) * simd::reciprocal(after)));
+      });
+    } else {
+      const Scalar before = product;
+      if (in.g.kind() != GateKind::none)
+        product = std::max(product * simd::exp(*in.g.row(block.row, block.begin + t, block.head)),
+                           fold_floor<Scalar>);
+      const Scalar read = scale * (bonus ? before : product), write = 1 / product;
+      simd::for_each_lane<Arch, Scalar>(K, [&]<class B>(std::type_identity<B>, Index i) {
+        simd::store(to_q + i, B(simd::load<B>(q + i) * B(read)));
+        simd::store(to_k + i, B(simd::load<B>(k + i) * B(write)));
+      });
+    }
+  }
+  if (!vector) std::fill_n(x.last, K, product);
+  return *std::min_element(x.last, x.last + K) > fold_limit<Scalar>;
+}
+
+/// Whether `fold` would return false, from decays that have been loaded.
+template <class Arch, class Scalar>
+bool falls_low(Index tokens, Index K, const BlockScratch<Scalar>& x) noexcept {
+  std::fill_n(x.last, K, Scalar{1});
+  for (Index t = 0; t < tokens; ++t)
+    simd::for_each_lane<Arch, Scalar>(K, [&]<class B>(std::type_identity<B>, Index i) {
+      const B product = simd::load<B>(x.last + i) * simd::load<B>(x.decay + t * x.keys + i);
+      simd::store(x.last + i, simd::max(product, B(fold_floor<Scalar>)));
+    });
+  return !(*std::min_element(x.last, x.last + K) > fold_limit<Scalar>);
+}
+
+/// The rows of the same head in the next block.
+template <class Scalar>
+Ahead next_block(const Inputs<Scalar>& in, const Span& tokens, Index t, Index h) noexcept {
+  t += block_tokens;
+  Ahead ahead;
+  ahead.tokens = std::min(block_tokens, tokens.end - t);
+  if (ahead.tokens <= 0) return {};
+  const Index hq = h / (in.v.dim(2) / in.q.dim(2));
+  ahead.add(in.q.row(tokens.row, t, hq), in.q.stride(1), in.q.dim(3));
+  ahead.add(in.k.row(tokens.row, t, hq), in.k.stride(1), in.k.dim(3));
+  ahead.add(in.v.row(tokens.row, t, h), in.v.stride(1), in.v.dim(3));
+  if (in.g.kind() == GateKind::vector)
+    ahead.add(in.g.row(tokens.row, t, h), in.g.view().stride(1), in.q.dim(3));
+  return ahead;
+}
+
+/// One block of one head: folds if it can, carries columns [from, to), stores o.
+template <class Arch, class Scalar>
+void run_block(const Inputs<Scalar>& in, const Block& block, Scalar scale, Index from, Index to,
+               const BlockScratch<Scalar>& x, Scalar* state, Index stride, const View<Scalar, 4>& o,
+               const Ahead& ahead, bool& strong) noexcept {
+  using B = simd::Batch<Scalar, Arch>;
+  const Index K = in.q.dim(3), V = in.v.dim(3);
+  const Block shared{block.row, block.begin, block.count, block.head / (in.v.dim(2) / in.q.dim(2))};
+  const bool bonus = static_cast<bool>(in.u);
+  load_rows<Arch>(in.v, block, Scalar{1}, x.v, x.values);
+  std::fill_n(x.o, block.count * x.values, Scalar{0});
+  if (bonus) own_weights<Arch>(in, block, shared, scale, x.own);
+  // Strong decay tends to last: after a block that did not fold, look before trying to.
+  const bool was_strong = strong;
+  if (was_strong) load_decays<Arch>(in.g, block, K, x.decay, x.keys);
+  const bool folded = !(was_strong && falls_low<Arch>(block.count, K, x)) &&
+                      fold<Arch>(in, block, shared, scale, x);
+  if (!folded) {
+    load_rows<Arch>(in.q, shared, scale, x.q, x.keys);
+    load_rows<Arch>(in.k, shared, Scalar{1}, x.k, x.keys);
+    if (!was_strong) load_decays<Arch>(in.g, block, K, x.decay, x.keys);
+  }
+  strong = !folded;
+  carry<Arch, Scalar>(
+      {block.count, x.keys, x.values, x.q, x.k, folded ? x.last : x.decay, x.v, x.o, folded, bonus},
+      K, from, to, state, stride, ahead);
+  for (Index t = 0; t < block.count; ++t) {
+    const Scalar* out = x.o + t * x.values;
+    const Scalar* v = x.v + t * x.values;
+    Scalar* row = o.row(block.row, block.begin + t, block.head);
+    const Index end = std::min(to, V);
+    Index j = from;
+    for (; j + simd::lanes<B> <= end; j += simd::lanes<B>) {
+      const B sum = simd::load<B>(out + j);
+      simd::store(row + j, bonus ? simd::madd(B(x.own[t]), simd::load<B>(v + j), sum) : sum);
+    }
+    for (; j < end; ++j) row[j] = bonus ? simd::madd(x.own[t], v[j], out[j]) : out[j];
+  }
+}
+
+}  // namespace detail
+
+/// Gated linear attention in its blocked form. Arguments and errors as `recurrent`.
+///
+/// Independent work, divided among threads: sequences, heads, and columns of V. The result does
+/// not depend on the number of threads, not even in the last bit.
+///
+/// \param saved  room for [saved_states(in), HV, K, V] scalars, or null: receives the state before
+///               every `saved_every` tokens of every sequence, for `backward`.
+template <class Arch = simd::DefaultArch, std::floating_point Scalar>
+void blocked(const std::type_identity_t<Inputs<Scalar>>& in, Scalar scale,
+             std::type_identity_t<View<Scalar, 4>> state, std::type_identity_t<View<Scalar, 4>> o,
+             const Workspace& workspace = {}, std::type_identity_t<Scalar>* saved = nullptr) {
+  require_shapes("gla::blocked", in, state, o);
+  const Index K = in.q.dim(3), HV = in.v.dim(2), V = in.v.dim(3), N = in.sequences();
+  const Index keys = simd::padded<Scalar, Arch>(K), values = simd::padded<Scalar, Arch>(V);
+  const Index W = simd::width<Scalar, Arch>, threads = workspace.executor.concurrency();
+  if (N == 0 || HV == 0 || V == 0) return;
+
+  // A task is a range of heads, or of columns of one head, of one sequence. One thread takes all
+  // heads at once, so that it reads the input in order.
+  const Index groups = std::min(HV, (threads + N - 1) / N);
+  const Index most_slabs = values / W;
+  const Index slabs =
+      threads > N * HV ? std::min(most_slabs, (threads + N * HV - 1) / (N * HV)) : 1;
+  const Index tasks = N * groups * slabs, workers = std::min(tasks, threads);
+
+  Scratch scratch(workspace);
+  const Index block_size = detail::BlockScratch<Scalar>::size(keys, values);
+  Scalar* blocks = scratch.allocate<Scalar>(workers * block_size);
+  const bool ragged = values != V;  // rows of the state that do not fill vectors are padded
+  Scalar* padded = ragged ? scratch.allocate<Scalar>(N * HV * K * values) : nullptr;
+  bool* strong = scratch.allocate<bool>(N * HV * slabs);
+  std::fill_n(strong, N * HV * slabs, false);
+  Index* first_saved = scratch.allocate<Index>(N);
+  for (Index n = 0, sum = 0; n < N; ++n) {
+    const Span tokens = sequence(in, n);
+    first_saved[n] =
+        std::exchange(sum, sum + (tokens.end - tokens.begin + saved_every - 1) / saved_every);
+  }
+
+  share(workspace.executor, tasks, workers, [&](Index task, Index worker) {
+    const Index n = task / (groups * slabs), group = task / slabs % groups, slab = task % slabs;
+    const Index first = HV * group / groups, last = HV * (group + 1) / groups;
+    const Index from = most_slabs * slab / slabs * W, to = most_slabs * (slab + 1) / slabs * W;
+    const detail::BlockScratch<Scalar> x(blocks + worker * block_size, keys, values);
+    const Span tokens = sequence(in, n);
+    const Index stride = ragged ? values : V;
+    const auto state_of = [&](Index h) {
+      return ragged ? padded + (n * HV + h) * K * values : state.row(n, h, 0);
+    };
+    const auto copy_columns = [&](const Scalar* a, Index lda, Scalar* b, Index ldb, Index end) {
+      for (Index i = 0; i < K; ++i)
+        std::copy(a + i * lda + from, a + i * lda + std::min(to, end), b + i * ldb + from);
+    };
+    if (ragged)
+      for (Index h = first; h < last; ++h) {
+        for (Index i = 0; i < K; ++i)
+          std::fill(state_of(h) + i * values + from, state_of(h) + i * values + to, Scalar{0});
+        copy_columns(state.row(n, h, 0), V, state_of(h), values, V);
+      }
+    for (Index t = tokens.begin; t < tokens.end; t += detail::block_tokens)
+      for (Index h = first; h < last; ++h) {
+        if (saved && (t - tokens.begin) % saved_every == 0)
+          copy_columns(
+              state_of(h), stride,
+              saved + ((first_saved[n] + (t - tokens.begin) / saved_every) * HV + h) * K * V, V, V);
+        const Index count = std::min(detail::block_tokens, tokens.end - t);
+        detail::run_block<Arch, Scalar>(
+            in, {tokens.row, t, count, h}, scale, from, to, x, state_of(h), stride, o,
+            detail::next_block(in, tokens, t, h), strong[(n * HV + h) * slabs + slab]);
+      }
+    if (ragged)
+      for (Index h = first; h < last; ++h)
+        copy_columns(state_of(h), values, state.row(n, h, 0), V, V);
+  });
+}
+
+}  // namespace sluice::gla
