@@ -97,6 +97,16 @@ struct Reduced {
     }
   }
 
+  /// e^x, where x is the number that was reduced.
+  SLUICE_INLINE B finish(const B& x) const noexcept {
+    using S = ScalarOf<B>;
+    const B y = scaled(madd(polynomial(r, ExpConstants<S>::growth), r, B(S(1))));
+    if constexpr (has_scale)
+      return y;
+    else
+      return madd(x, B(S(0)), y);  // integers know no NaN
+  }
+
   /// Whether the instruction set multiplies by 2^n, overflow and NaN included.
   static constexpr bool has_scale = [] {
 #if defined(__AVX512F__)
@@ -119,13 +129,15 @@ inline constexpr Scalar exp_highest = detail::ExpConstants<Scalar>::highest;
 /// e^x for x known to lie in [exp_lowest, exp_highest]; NaN of NaN. Error as `exp`.
 template <class B>
 SLUICE_INLINE B exp_in_range(const B& x) noexcept {
-  const detail::Reduced<B> e(x);
-  const B p = detail::polynomial(e.r, detail::ExpConstants<ScalarOf<B>>::growth);
-  const B y = e.scaled(madd(p, e.r, B(ScalarOf<B>(1))));
-  if constexpr (detail::Reduced<B>::has_scale)
-    return y;
-  else
-    return madd(x, B(ScalarOf<B>(0)), y);  // integers know no NaN
+  return detail::Reduced<B>(x).finish(x);
+}
+
+/// e^(x + low), as above, where `low` is no more than the rounding error of x.
+template <class B>
+SLUICE_INLINE B exp_in_range(const B& x, const B& low) noexcept {
+  detail::Reduced<B> e(x);
+  e.r = e.r + low;
+  return e.finish(x);
 }
 
 /// e^x, with arguments below `exp_lowest` raised to it, so that the result is never subnormal.
