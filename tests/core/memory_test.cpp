@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+#include "support/allocation_count.hpp"
+#include "support/catch.hpp"
+
+#include <sluice/core/arena.hpp>
+#include <sluice/core/error.hpp>
+#include <sluice/core/view.hpp>
+#include <sluice/core/workspace.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <utility>
+#include <vector>
+
+using namespace sluice;
+using testing::allocations;
+
+namespace {
+
+/// Bytes of a thousand requests, from 0 to more than the first block.
+std::size_t request(int i) { return static_cast<std::size_t>(i) * 977 % 100003; }
+
+}  // namespace
+
+TEST_CASE("pieces are aligned and do not overlap", "[core][arena]") {
+  Arena arena;
+  std::vector<std::pair<std::byte*, std::size_t>> pieces;
+  for (int i = 0; i < 1000; ++i) {
+    const std::size_t bytes = request(i);
+    auto* p = static_cast<std::byte*>(arena.allocate(bytes));
+    REQUIRE(reinterpret_cast<std::uintptr_t>(p) % Arena::alignment == 0);
+    std::memset(p, i % 251, bytes);
+    pieces.emplace_back(p, bytes);
+  }
+  for (int i = 0; i < 1000; ++i) {
+    const auto [p, bytes] = pieces[static_cast<std::size_t>(i)];
+    bool intact = true;
+    for (std::size_t k = 0; k < bytes; ++k) intact = intact && p[k] == std::byte(i % 251);
+    REQUIRE(intact);
+  }
+}
+
+TEST_CASE("the second pass over the same work asks for nothing", "[core][arena]") {
+  Arena arena;
+  const auto pass = [&] {
+    arena.clear();
+    for (int i = 0; i < 1000; ++i) arena.allocate(request(i));
+  };
+  pass();
+  const auto capacity = arena.capacity();
+  const long before = allocations();
+  for (int repeat = 0; repeat < 3; ++repeat) pass();
+  CHECK(allocations() == before);
+  CHECK(arena.capacity() == capacity);
+}
+
+TEST_CASE("a mark takes back what came after it", "[core][arena]") {
+  Arena arena;
+  void* kept = arena.allocate(100);
+  const auto mark = arena.mark();
+  void* first = arena.allocate(1000);
+  arena.allocate(1 << 20);  // in a block of its own
+  arena.release(mark);
+  CHECK(arena.allocate(1000) == first);
+  arena.clear();
+  CHECK(arena.allocate(100) == kept);
+}
+
+TEST_CASE("scratch is given back at the end of its scope", "[core][arena]") {
+  Arena arena;
+  double* first = nullptr;
+  for (int i = 0; i < 3; ++i) {
+    Scratch scratch(Workspace({}, &arena));
+    auto* p = scratch.allocate<double>(33);
+    if (i == 0) first = p;
+    CHECK(p == first);
+  }
+  Scratch alone(Workspace{});
+  alone.allocate<float>(10)[9] = 1;
+}
+
+TEST_CASE("errors say what was wrong", "[core][error]") {
+  CHECK_THROWS_WITH(require_shape("gla::recurrent", "k", Shape<4>{2, 7, 4, 16},
+                                  Shape<4>{2, 8, 4, 16}, "to match q"),
+                    "gla::recurrent: k must be [2, 8, 4, 16] to match q, got [2, 7, 4, 16]");
+  CHECK_NOTHROW(require_shape("f", "x", Shape<1>{3}, Shape<1>{3}, ""));
+  CHECK_THROWS_AS(require_shape("f", "x", Shape<1>{3}, Shape<1>{4}, "to match y"), ShapeError);
+  CHECK_THROWS_WITH(require(false, "gla::chunkwise", "chunk_size", "at least 1", "0"),
+                    "gla::chunkwise: chunk_size must be at least 1, got 0");
+  CHECK_THROWS_AS(require(false, "f", "n", "odd", "2"), ArgumentError);
+  CHECK_NOTHROW(require(true, "f", "n", "odd", "3"));
+  CHECK(to_string(Shape<0>{}) == "[]");
+  CHECK(to_string(Shape<2>{1, -1}) == "[1, -1]");
+}

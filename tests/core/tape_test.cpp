@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: MIT
+#include "support/allocation_count.hpp"
+#include "support/catch.hpp"
+
+#include <sluice/core/tape.hpp>
+#include <sluice/core/tensor.hpp>
+
+#include <string>
+#include <tuple>
+
+using namespace sluice;
+using testing::allocations;
+
+namespace {
+
+using Vector = Variable<double, 1>;
+
+/// A model of one vector, and one that shares no memory with it.
+struct Model {
+  Tensor<double, 1> weight;
+  explicit Model(Index n, double value = 1) : weight(n) { weight.setConstant(value); }
+  static constexpr auto fields() { return std::tuple{field("weight", &Model::weight)}; }
+};
+
+/// y = a b, element by element.
+Vector multiply(const Vector& a, const Vector& b) {
+  const auto y = a.tape->result(a.shape(), a, b);
+  for (Index i = 0; i < a.dim(0); ++i) y.out.row()[i] = a.value.row()[i] * b.value.row()[i];
+  if (y.gradient)
+    a.tape->on_backward([a, b, y] {
+      for (Index i = 0; i < a.dim(0); ++i) {
+        const double dy = y.gradient.row()[i];
+        if (a.gradient) a.gradient.row()[i] += dy * b.value.row()[i];
+        if (b.gradient) b.gradient.row()[i] += dy * a.value.row()[i];
+      }
+    });
+  return y;
+}
+
+/// y = x w, element by element, with a parameter.
+Vector scale(const Vector& x, const Tensor<double, 1>& weight) {
+  double* const dw = x.tape->gradient_of(weight);
+  const auto y = x.tape->result(x.shape(), x, dw);
+  for (Index i = 0; i < x.dim(0); ++i) y.out.row()[i] = x.value.row()[i] * weight(i);
+  if (y.gradient)
+    x.tape->on_backward([x, y, dw, w = weight.data()] {
+      for (Index i = 0; i < x.dim(0); ++i) {
+        if (x.gradient) x.gradient.row()[i] += y.gradient.row()[i] * w[i];
+        if (dw) dw[i] += y.gradient.row()[i] * x.value.row()[i];
+      }
+    });
+  return y;
+}
+
+Variable<double, 0> sum(const Vector& x) {
+  const auto y = x.tape->result(Shape<0>{}, x);
+  *y.out.data() = 0;
+  for (Index i = 0; i < x.dim(0); ++i) *y.out.data() += x.value.row()[i];
+  if (y.gradient)
+    x.tape->on_backward([x, y] {
+      for (Index i = 0; i < x.dim(0); ++i) x.gradient.row()[i] += *y.gradient.data();
+    });
+  return y;
+}
+
+Tensor<double, 1> counting(Index n) {
+  Tensor<double, 1> x(n);
+  for (Index i = 0; i < n; ++i) x(i) = double(i + 1);
+  return x;
+}
+
+}  // namespace
+
+TEST_CASE("gradients flow back and accumulate", "[core][tape]") {
+  const auto x = counting(5);
+  const Model model(5, 3);
+  Model gradient = zeros_like(model);
+  Tape<double> tape;
+
+  for (int pass = 1; pass <= 2; ++pass) {
+    tape.record(model, gradient);
+    CHECK(tape.recording());
+    const auto input = tape.input(View(x));
+    const auto y = scale(input, model.weight);
+    const auto loss = sum(multiply(y, y));  // sum of (x w)^2; y is used twice
+    CHECK(*loss.value.data() == 9 * 55);
+    tape.backward(loss);
+    for (Index i = 0; i < 5; ++i) CHECK(gradient.weight(i) == pass * 2 * x(i) * x(i) * 3);
+  }
+}
+
+TEST_CASE("the gradient by an input goes where the caller asks", "[core][tape]") {
+  const auto x = counting(3);
+  Tensor<double, 1> dx(3);
+  dx.setConstant(100);
+  const Model model(3, 2);
+  Model gradient = zeros_like(model);
+  Tape<double> tape;
+  tape.record(model, gradient);
+  tape.backward(sum(scale(tape.input(View(x), View(dx)), model.weight)));
+  for (Index i = 0; i < 3; ++i) CHECK(dx(i) == 102);
+}
+
+TEST_CASE("constants cost nothing", "[core][tape]") {
+  const auto x = counting(4);
+  const Model frozen(4, 2), trained(4, 5);
+  Model gradient = zeros_like(trained);
+  Tape<double> tape;
+  tape.record(trained, gradient);
+
+  const auto constant = scale(tape.input(View(x)), frozen.weight);
+  CHECK_FALSE(constant.gradient);
+  CHECK(tape.gradient_of(frozen.weight) == nullptr);
+  CHECK(tape.gradient_of(trained.weight) == gradient.weight.data());
+
+  const auto y = scale(constant, trained.weight);
+  CHECK(y.gradient);
+  tape.backward(sum(y));
+  for (Index i = 0; i < 4; ++i) CHECK(gradient.weight(i) == 2 * x(i));
+
+  try {
+    tape.backward(sum(constant));
+    FAIL("expected ArgumentError");
+  } catch (const ArgumentError& e) {
+    CHECK(std::string(e.what()) ==
+          "Tape::backward: loss must be recorded from something with a gradient, got a constant");
+  }
+}
+
+TEST_CASE("a plain pass keeps no gradients", "[core][tape]") {
+  const auto x = counting(3);
+  const Model model(3);
+  Model gradient = zeros_like(model);
+  Tape<double> tape;
+  tape.record(model, gradient);
+  tape.start();
+  CHECK_FALSE(tape.recording());
+  CHECK(tape.gradient_of(model.weight) == nullptr);
+  Tensor<double, 1> dx(3);
+  CHECK_FALSE(tape.input(View(x), View(dx)).gradient);
+  const auto y = scale(tape.input(View(x)), model.weight);
+  CHECK_FALSE(y.gradient);
+  CHECK(y.value.row()[2] == 3);
+  CHECK_THROWS_AS(tape.backward(sum(y)), ArgumentError);
+}
+
+TEST_CASE("two models train on one tape", "[core][tape]") {
+  const auto x = counting(3);
+  const Model first(3, 2), second(3, 7);
+  Model dfirst = zeros_like(first), dsecond = zeros_like(second);
+  Tape<double> tape;
+  tape.record(first, dfirst);
+  tape.also_record(second, dsecond);
+  tape.backward(sum(scale(scale(tape.input(View(x)), first.weight), second.weight)));
+  for (Index i = 0; i < 3; ++i) {
+    CHECK(dfirst.weight(i) == 7 * x(i));
+    CHECK(dsecond.weight(i) == 2 * x(i));
+  }
+}
+
+TEST_CASE("a caller can begin the way back in the middle", "[core][tape]") {
+  const auto x = counting(3);
+  const Model model(3, 2);
+  Model gradient = zeros_like(model);
+  Tape<double> tape;
+  tape.record(model, gradient);
+  const auto y = scale(tape.input(View(x)), model.weight);
+  for (Index i = 0; i < 3; ++i) y.gradient.row()[i] = 10;
+  tape.backward();
+  for (Index i = 0; i < 3; ++i) CHECK(gradient.weight(i) == 10 * x(i));
+}
+
+TEST_CASE("tidy keeps the result and takes back the scratch", "[core][tape]") {
+  const auto x = counting(1000);
+  const Model model(1000, 2);
+  Tape<double> tape, untidy;
+
+  const auto deep = [&](Tape<double>& t, bool tidy) {
+    t.start();
+    Vector y = t.input(View(x));
+    for (int layer = 0; layer < 50; ++layer) {
+      const auto block = [&] {
+        Vector scratch = y;
+        for (int k = 0; k < 10; ++k) scratch = scale(scratch, model.weight);
+        return scale(y, model.weight);
+      };
+      y = tidy ? t.tidy(block) : block();
+    }
+    return y;
+  };
+  const Vector a = deep(tape, true), b = deep(untidy, false);
+  for (Index i = 0; i < 1000; ++i) REQUIRE(a.value.row()[i] == b.value.row()[i]);
+  CHECK(tape.capacity() * 4 < untidy.capacity());
+}
+
+TEST_CASE("tidy does nothing but call while recording", "[core][tape]") {
+  const auto x = counting(3);
+  const Model model(3, 2);
+  Model gradient = zeros_like(model);
+  Tape<double> tape;
+  tape.record(model, gradient);
+  const auto y =
+      tape.tidy([&] { return scale(scale(tape.input(View(x)), model.weight), model.weight); });
+  tape.backward(sum(y));
+  for (Index i = 0; i < 3; ++i) CHECK(gradient.weight(i) == 4 * x(i));
+}
+
+TEST_CASE("a warm pass allocates nothing", "[core][tape]") {
+  const auto x = counting(100);
+  const Model model(100, 2);
+  Model gradient = zeros_like(model);
+  Tape<double> tape;
+  const auto train = [&] {
+    tape.record(model, gradient);
+    Vector y = tape.input(View(x));
+    for (int k = 0; k < 20; ++k) y = scale(y, model.weight);
+    tape.backward(sum(y));
+  };
+  const auto read = [&] {
+    tape.start();
+    Vector y = tape.input(View(x));
+    for (int k = 0; k < 20; ++k) y = tape.tidy([&] { return scale(y, model.weight); });
+  };
+  train();
+  read();
+  const long before = allocations();
+  for (int pass = 0; pass < 10; ++pass) train(), read();
+  CHECK(allocations() == before);
+}
