@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MIT
+// The laws are tested on a layer that keeps them, and on layers that break one each.
+#include "support/layer_laws.hpp"
+
+#include <sluice/layers/linear.hpp>
+#include <sluice/layers/rms_norm.hpp>
+
+using namespace sluice;
+using namespace sluice::testing;
+
+namespace {
+
+enum class Flaw { none, forgets, looks_ahead, wrong_gradient, allocates };
+
+/// s_t = decay (.) s_{t-1} + u_t, y_t = s_t: the least recurrent layer, between two projections.
+template <class S>
+struct Leaky {
+  using Scalar = S;
+  Linear<S> in_proj, out_proj;
+  RMSNorm<S> norm;
+  Tensor<S, 1> decay;  ///< [D]
+  Flaw flaw = Flaw::none;
+
+  struct State {
+    Tensor<S, 2> memory;  ///< [B, D]
+    static constexpr auto fields() { return std::tuple{field("memory", &State::memory)}; }
+  };
+
+  Leaky(Index width, Rng& rng)
+      : in_proj(width, width + 2, rng, {.bias = true}),
+        out_proj(width + 2, width, rng),
+        norm(width + 2),
+        decay(width + 2) {
+    fill_uniform(decay, rng, S(0.3), S(0.9));
+  }
+
+  static constexpr auto fields() {
+    return std::tuple{field("in_proj", &Leaky::in_proj), field("out_proj", &Leaky::out_proj),
+                      field("norm", &Leaky::norm), field("decay", &Leaky::decay)};
+  }
+
+  State initial_state(Index batch) const { return {zeros<S>(Shape<2>{batch, decay.dimension(0)})}; }
+
+  Variable<S, 3> operator()(const Variable<S, 3>& x, State& state) const {
+    return out_proj(norm(leak(in_proj(x), state)));
+  }
+
+ private:
+  Variable<S, 3> leak(const Variable<S, 3>& u, State& state) const {
+    Tape<S>& tape = *u.tape;
+    const auto [B, T, D] = u.shape();
+    S* dstate = tape.gradient_of(state.memory);
+    S* ddecay = tape.gradient_of(decay);
+    const auto y = tape.result(u.shape(), u, dstate, ddecay);
+    S* before = tape.allocate(Shape<2>{B, D});
+    std::copy_n(state.memory.data(), B * D, before);
+    if (flaw == Flaw::forgets && T == 1) state.memory.setZero();
+    if (flaw == Flaw::allocates) ::operator delete(::operator new(4));
+    const View<const S, 1> a(decay);
+    for (Index b = 0; b < B; ++b)
+      for (Index t = 0; t < T; ++t)
+        for (Index i = 0; i < D; ++i) {
+          S& s = state.memory(b, i);
+          s = a.data()[i] * s + u.value.row(b, t)[i];
+          y.out.row(b, t)[i] = s;
+          if (flaw == Flaw::looks_ahead && t + 1 < T)
+            y.out.row(b, t)[i] += u.value.row(b, t + 1)[i];
+        }
+    if (y.gradient)
+      tape.on_backward([=, wrong = flaw == Flaw::wrong_gradient] {
+        const auto shape = u.shape();
+        for (Index b = 0; b < shape[0]; ++b)
+          for (Index i = 0; i < shape[2]; ++i) {
+            S ds = dstate ? dstate[b * shape[2] + i] : S(0);
+            for (Index t = shape[1]; t-- > 0;) {
+              ds += y.gradient.row(b, t)[i];
+              const S last = t > 0 ? y.value.row(b, t - 1)[i] : before[b * shape[2] + i];
+              if (ddecay) ddecay[i] += ds * last * (wrong ? S(1.001) : S(1));
+              if (u.gradient) u.gradient.row(b, t)[i] += ds;
+              ds *= a.data()[i];
+            }
+            if (dstate) dstate[b * shape[2] + i] = ds;
+          }
+      });
+    return y;
+  }
+};
+
+template <class S>
+Leaky<S> flawed(Flaw flaw) {
+  Rng rng(3);
+  Leaky<S> layer(5, rng);
+  layer.flaw = flaw;
+  return layer;
+}
+
+}  // namespace
+
+TEST_CASE("a streamable layer keeps its laws in double", "[law]") {
+  STATIC_REQUIRE(Streamable<Leaky<double>>);
+  STATIC_REQUIRE(!Streamable<Linear<double>>);
+  require_layer_laws(flawed<double>(Flaw::none), 5);
+}
+
+TEST_CASE("a streamable layer keeps its laws in float", "[law]") {
+  require_layer_laws(flawed<float>(Flaw::none), 5, {.fold_tolerance = 1e-6});
+}
+
+TEST_CASE("broken laws are seen", "[law]") {
+  const auto x = uniform<double, 3>({2, 9, 5}, -1, 1, 4);
+  const LawOptions options;
+  std::string where;
+  const auto good = flawed<double>(Flaw::none);
+  CHECK(fold_error(good, x, {1}) < 1e-14);
+  CHECK(gradient_error(good, x, options, where) < 1e-8);
+
+  CHECK(fold_error(flawed<double>(Flaw::forgets), x, {1}) > 1e-3);
+  CHECK(fold_error(flawed<double>(Flaw::forgets), x, {2, 3, 4}) < 1e-14);
+  CHECK(causal(good, x, 4));
+  CHECK(!causal(flawed<double>(Flaw::looks_ahead), x, 4));
+  CHECK(gradient_error(flawed<double>(Flaw::wrong_gradient), x, options, where) > 1e-4);
+  CHECK(where == "layer.decay");
+  CHECK(warm_step_allocations(good, 2, 5) == 0);
+  CHECK(warm_step_allocations(flawed<double>(Flaw::allocates), 2, 5) >= 10);
+}
