@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: MIT
+/// \file
+/// Reading the `config.json` of a checkpoint folder into a plain struct, by the struct's own lists.
+///
+/// A configuration knows nothing of JSON. It names its members as `fields()` does, with
+/// `field(key, member)` of core/fields.hpp, in two lists:
+///
+///     struct Config {
+///       Index hidden_size = 0;
+///       float norm_eps = 1e-6f;
+///       std::optional<Index> num_kv_heads;
+///       static constexpr auto required() {   // keys the file must have
+///         return std::tuple{field("hidden_size", &Config::hidden_size)};
+///       }
+///       static constexpr auto options() {    // keys that may be absent or null
+///         return std::tuple{field("norm_eps", &Config::norm_eps),
+///                           field("num_kv_heads", &Config::num_kv_heads)};
+///       }
+///     };
+///
+/// An option that is absent or null keeps the member's initial value. Members are bool, integers,
+/// floating-point numbers, std::string, or std::optional of these. Keys in neither list are
+/// ignored; a key whose value the model cannot honour belongs in `options()`, and the model's
+/// constructor throws ArgumentError about it.
+#pragma once
+
+#include <sluice/core/fields.hpp>
+#include <sluice/core/view.hpp>
+#include <sluice/io/error.hpp>
+
+#include <concepts>
+#include <cstdint>
+#include <filesystem>
+#include <fstream>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+#include <nlohmann/json.hpp>
+
+namespace sluice {
+
+/// A struct that lists its keys as above.
+template <class T>
+concept Configuration = std::default_initializable<T> && requires {
+  T::required();
+  T::options();
+};
+
+namespace detail {
+
+/// Reads a JSON file whose outermost value is an object.
+inline nlohmann::json read_json_object(const std::filesystem::path& path) {
+  constexpr std::uintmax_t largest = 16u << 20;  // bytes; published ones have a few thousand
+  constexpr int deepest = 64;
+  const auto fail = [&](const std::string& what) {
+    throw CheckpointError(path.string() + ": " + what);
+  };
+  std::error_code error;
+  if (!std::filesystem::exists(path, error)) fail("no such file");
+  if (!std::filesystem::is_regular_file(path, error)) fail("not a regular file");
+  if (std::filesystem::file_size(path, error) > largest || error) fail("too large for a config");
+  std::ifstream in(path, std::ios::binary);
+  if (!in) fail("cannot be opened");
+  nlohmann::json json;
+  try {
+    json = nlohmann::json::parse(in, [&](int depth, nlohmann::json::parse_event_t, auto&) {
+      if (depth > deepest) fail("nested too deeply");
+      return true;
+    });
+  } catch (const nlohmann::json::exception& e) {
+    fail(std::string("not JSON: ") + e.what());
+  }
+  if (!json.is_object()) fail("must hold a JSON object");
+  return json;
+}
+
+template <class T>
+constexpr std::string_view kind_name() {
+  if constexpr (std::same_as<T, bool>)
+    return "true or false";
+  else if constexpr (std::integral<T>)
+    return "an integer of at most 32 bits";
+  else if constexpr (std::floating_point<T>)
+    return "a number";
+  else
+    return "a text";
+}
+
+/// Reads a value into a member; false if it is of another kind.
+template <class T>
+bool read_value(const nlohmann::json& json, T& to) {
+  if constexpr (is_optional<T>) {
+    return read_value(json, to.emplace());
+  } else if constexpr (std::same_as<T, bool>) {
+    if (!json.is_boolean()) return false;
+    to = json.get<bool>();
+  } else if constexpr (std::integral<T>) {
+    // Sizes are multiplied with each other; a product of two of 32 bits still fits an Index.
+    if (!json.is_number_integer() ||
+        (json.is_number_unsigned() && json.get<std::uint64_t>() > INT32_MAX))
+      return false;
+    const auto value = json.get<std::int64_t>();
+    if (value < INT32_MIN || !std::in_range<T>(value)) return false;
+    to = static_cast<T>(value);
+  } else if constexpr (std::floating_point<T>) {
+    if (!json.is_number()) return false;
+    to = json.get<T>();
+  } else {
+    static_assert(std::same_as<T, std::string>, "a kind of member that cannot be read");
+    if (!json.is_string()) return false;
+    to = json.get<std::string>();
+  }
+  return true;
+}
+
+template <class T>
+struct ValueOf {
+  using type = T;
+};
+template <class T>
+struct ValueOf<std::optional<T>> {
+  using type = T;
+};
+
+/// Fills a configuration from a JSON object that came from `file`.
+template <Configuration Config>
+Config read_config(const nlohmann::json& json, const std::string& file) {
+  Config config;
+  const auto read = [&](const auto& key, bool needed) {
+    auto& member = config.*key.pointer;
+    using T = typename ValueOf<std::remove_cvref_t<decltype(member)>>::type;
+    const auto found = json.find(std::string(key.name));
+    const auto name = "key " + in_quotes(key.name);
+    if (found == json.end() || found->is_null()) {
+      if (needed) throw CheckpointError(file + ": " + name + " is missing");
+      return;
+    }
+    if (!read_value(*found, member))
+      throw CheckpointError(file + ": " + name + " must be " + std::string(kind_name<T>()) +
+                            ", got " + in_quotes(found->dump(-1, ' ', true)));
+  };
+  std::apply([&](const auto&... keys) { (read(keys, true), ...); }, Config::required());
+  std::apply([&](const auto&... keys) { (read(keys, false), ...); }, Config::options());
+  return config;
+}
+
+}  // namespace detail
+
+/// Reads a configuration from a JSON file.
+/// \throws CheckpointError  naming the file and the key that is missing or of the wrong type.
+template <Configuration Config>
+Config load_config(const std::filesystem::path& path) {
+  return detail::read_config<Config>(detail::read_json_object(path), path.string());
+}
+
+}  // namespace sluice
