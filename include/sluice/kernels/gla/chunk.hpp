@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: MIT
+/// \file
+/// A chunk of one head and the pairs of tokens inside it, for the chunkwise forms.
+///
+/// With G the sum of gates from the start of the chunk, tokens j < i of a chunk are joined by
+///
+///     A_ij = sum_c q_ic k_jc exp(G_ic - G_jc)
+///
+/// G is never formed. Every decay is a product of decays, at most 1:
+///   prefix_t   from the start of the chunk to what token t reads,
+///   suffix_t   from what token t wrote to the end of the chunk,
+///   total      through the whole chunk.
+/// Pairs use q prefix and k / prefix where the quotient is in range (the chunk "folds"); else
+/// sub-blocks of 16 tokens meet at their boundaries, and inside one the products run token by
+/// token. Both are exact for any gate, minus infinity included.
+#pragma once
+
+#include <sluice/kernels/gla/blocked.hpp>
+#include <sluice/simd/transpose.hpp>
+
+namespace sluice::gla::detail {
+
+/// Tokens of a sub-block of a chunk.
+inline constexpr Index sub_block = 16;
+
+/// Scratch of one worker. Rows of tokens are padded to whole vectors with zeros, and so is their
+/// number, with tokens that neither write nor read nor decay.
+template <class Scalar>
+struct Chunk {
+  Index tokens, keys, values;  // padded
+  Scalar *q, *k, *decay;       // [tokens, keys]; q is scaled
+  Scalar *prefix, *suffix, *total;
+  Scalar *read, *write;        // q prefix and k suffix
+  Scalar *inverse, *quotient;  // if folded: 1 / decay from the start, and k times it
+  Scalar *v, *own;             // [tokens, values], [tokens]
+  Scalar* pairs;               // [tokens, tokens], zero for j >= i
+  Scalar* turned;              // something transposed, [max(keys, values), tokens]
+  Scalar *spare, *corner;      // [tokens, keys], [2 sub-blocks + 1, keys]
+  bool folded, bonus;
+
+  static Index size(Index C, Index keys, Index values) {
+    return C * (10 * keys + values + C + 1 + std::max(keys, values)) + (2 * sub_block + 2) * keys;
+  }
+  Chunk(Scalar* memory, Index C, Index key_width, Index value_width)
+      : tokens(C), keys(key_width), values(value_width), folded(false), bonus(false) {
+    const auto take = [&](Index n) { return std::exchange(memory, memory + n); };
+    for (Scalar** rows :
+         {&q, &k, &decay, &prefix, &suffix, &read, &write, &inverse, &quotient, &spare})
+      *rows = take(C * keys);
+    total = take(keys), corner = take((2 * sub_block + 1) * keys), v = take(C * values),
+    pairs = take(C * C);
+    turned = take(C * std::max(keys, values)), own = take(C);
+  }
+};
+
+/// Keeps running products of decays out of the subnormals.
+template <class B>
+SLUICE_INLINE B flushed(const B& product) noexcept {
+  using Scalar = simd::ScalarOf<B>;
+  return simd::select(product < B(smallest_decay<Scalar>), B(Scalar{0}), product);
+}
+
+/// Loads a chunk of `block.count` tokens, padded to a multiple of 16, and runs its decays.
+template <class Arch, class Scalar>
+void load_chunk(const Inputs<Scalar>& in, const Block& block, Scalar scale,
+                Chunk<Scalar>& x) noexcept {
+  using B = simd::Batch<Scalar, Arch>;
+  constexpr Index W = simd::lanes<B>;
+  const Index K = in.q.dim(3);
+  const Block shared{block.row, block.begin, block.count, block.head / (in.v.dim(2) / in.q.dim(2))};
+  x.tokens = (block.count + sub_block - 1) / sub_block * sub_block;
+  x.bonus = static_cast<bool>(in.u);
+  load_rows<Arch>(in.q, shared, scale, x.q, x.keys);
+  load_rows<Arch>(in.k, shared, Scalar{1}, x.k, x.keys);
+  load_rows<Arch>(in.v, block, Scalar{1}, x.v, x.values);
+  load_decays<Arch>(in.g, block, K, x.decay, x.keys);
+  const Index used = block.count, padding = x.tokens - used;
+  std::fill_n(x.q + used * x.keys, padding * x.keys, Scalar{0});
+  std::fill_n(x.k + used * x.keys, padding * x.keys, Scalar{0});
+  std::fill_n(x.v + used * x.values, padding * x.values, Scalar{0});
+  std::fill_n(x.decay + used * x.keys, padding * x.keys, Scalar{1});
+  own_weights<Arch>(in, block, shared, scale, x.own);
+  std::fill_n(x.own + used, padding, Scalar{0});
+  Scalar lowest = 1;
+  for (Index i = 0; i < x.keys; i += W) {
+    B product(Scalar{1});
+    for (Index t = 0; t < x.tokens; ++t) {
+      const Index at = t * x.keys + i;
+      const B before = product;
+      product = flushed(B(product * simd::load<B>(x.decay + at)));
+      const B prefix = x.bonus ? before : product;
+      simd::store(x.prefix + at, prefix);
+      simd::store(x.read + at, B(simd::load<B>(x.q + at) * prefix));
+    }
+    simd::store(x.total + i, product);
+    for (Index l = i; l < i + W; ++l) lowest = std::min(lowest, x.total[l]);
+    product = B(Scalar{1});
+    for (Index t = x.tokens; t-- > 0;) {
+      const Index at = t * x.keys + i;
+      simd::store(x.suffix + at, product);
+      simd::store(x.write + at, B(simd::load<B>(x.k + at) * product));
+      product = flushed(B(product * simd::load<B>(x.decay + at)));
+    }
+  }
+  x.folded = lowest > fold_limit<Scalar>;
+  if (!x.folded) return;
+  for (Index i = 0; i < x.keys; i += W) {
+    B product(Scalar{1});
+    for (Index t = 0; t < x.tokens; ++t) {
+      const Index at = t * x.keys + i;
+      product = product * simd::load<B>(x.decay + at);
+      const B inverse = simd::reciprocal(product);
+      simd::store(x.inverse + at, inverse);
+      simd::store(x.quotient + at, B(simd::load<B>(x.k + at) * inverse));
+    }
+  }
+}
+
+}  // namespace sluice::gla::detail
