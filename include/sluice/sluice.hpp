@@ -34,6 +34,7 @@
 #include <sluice/layers/embedding.hpp>
 #include <sluice/layers/layer_norm.hpp>
 #include <sluice/layers/linear.hpp>
+#include <sluice/layers/recent_rows.hpp>
 #include <sluice/layers/rms_norm.hpp>
 #include <sluice/layers/streamable.hpp>
 #include <sluice/ops/dropout.hpp>
