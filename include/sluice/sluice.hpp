@@ -32,6 +32,7 @@
 #include <sluice/kernels/norm/layer_norm.hpp>
 #include <sluice/kernels/norm/rms_norm.hpp>
 #include <sluice/layers/embedding.hpp>
+#include <sluice/layers/gated_feed_forward.hpp>
 #include <sluice/layers/layer_norm.hpp>
 #include <sluice/layers/linear.hpp>
 #include <sluice/layers/recent_rows.hpp>
