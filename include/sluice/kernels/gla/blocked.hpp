@@ -36,6 +36,19 @@ Index saved_states(const Inputs<Scalar>& in) noexcept {
 
 namespace detail {
 
+/// For every sequence, the number of its first saved state.
+template <class Scalar>
+const Index* first_saved_states(const Inputs<Scalar>& in, Scratch& scratch) {
+  Index* first = scratch.allocate<Index>(in.sequences());
+  Index sum = 0;
+  for (Index n = 0; n < in.sequences(); ++n) {
+    const Span tokens = sequence(in, n);
+    first[n] = sum;
+    sum += (tokens.end - tokens.begin + saved_every - 1) / saved_every;
+  }
+  return first;
+}
+
 /// Tokens carried through one register tile.
 inline constexpr Index block_tokens = 16;
 static_assert(saved_every % block_tokens == 0);
@@ -181,16 +194,19 @@ void run_block(const Inputs<Scalar>& in, const Block& block, Scalar scale, Index
 /// Independent work, divided among threads: sequences, heads, and columns of V. The result does
 /// not depend on the number of threads, not even in the last bit.
 ///
-/// \param saved  room for [saved_states(in), HV, K, V] scalars, or null: receives the state before
-///               every `saved_every` tokens of every sequence, for `backward`.
+/// \param saved  [saved_states(in), HV, K, V], or absent: receives the state before every
+///               `saved_every` tokens of every sequence, for `backward`.
 template <class Arch = simd::DefaultArch, std::floating_point Scalar>
 void blocked(const std::type_identity_t<Inputs<Scalar>>& in, Scalar scale,
              std::type_identity_t<View<Scalar, 4>> state, std::type_identity_t<View<Scalar, 4>> o,
-             const Workspace& workspace = {}, std::type_identity_t<Scalar>* saved = nullptr) {
+             const Workspace& workspace = {}, std::type_identity_t<View<Scalar, 4>> saved = {}) {
   require_shapes("gla::blocked", in, state, o);
   const Index K = in.q.dim(3), HV = in.v.dim(2), V = in.v.dim(3), N = in.sequences();
   const Index keys = simd::padded<Scalar, Arch>(K), values = simd::padded<Scalar, Arch>(V);
   const Index W = simd::width<Scalar, Arch>, threads = workspace.executor.concurrency();
+  if (saved)
+    require_shape("gla::blocked", "saved", saved.shape(), {saved_states(in), HV, K, V},
+                  "to match the inputs");
   if (N == 0 || HV == 0 || V == 0) return;
 
   // A task is a range of heads, or of columns of one head, of one sequence. One thread takes all
@@ -204,16 +220,10 @@ void blocked(const std::type_identity_t<Inputs<Scalar>>& in, Scalar scale,
   Scratch scratch(workspace);
   const Index block_size = detail::BlockScratch<Scalar>::size(keys, values);
   Scalar* blocks = scratch.allocate<Scalar>(workers * block_size);
-  const bool ragged = values != V;  // rows of the state that do not fill vectors are padded
-  Scalar* padded = ragged ? scratch.allocate<Scalar>(N * HV * K * values) : nullptr;
+  const detail::PaddedStates<Scalar> states(state, values, scratch);
   bool* strong = scratch.allocate<bool>(N * HV * slabs);
   std::fill_n(strong, N * HV * slabs, false);
-  Index* first_saved = scratch.allocate<Index>(N);
-  for (Index n = 0, sum = 0; n < N; ++n) {
-    const Span tokens = sequence(in, n);
-    first_saved[n] =
-        std::exchange(sum, sum + (tokens.end - tokens.begin + saved_every - 1) / saved_every);
-  }
+  const Index* first_saved = detail::first_saved_states(in, scratch);
 
   share(workspace.executor, tasks, workers, [&](Index task, Index worker) {
     const Index n = task / (groups * slabs), group = task / slabs % groups, slab = task % slabs;
@@ -221,34 +231,18 @@ void blocked(const std::type_identity_t<Inputs<Scalar>>& in, Scalar scale,
     const Index from = most_slabs * slab / slabs * W, to = most_slabs * (slab + 1) / slabs * W;
     const detail::BlockScratch<Scalar> x(blocks + worker * block_size, keys, values);
     const Span tokens = sequence(in, n);
-    const Index stride = ragged ? values : V;
-    const auto state_of = [&](Index h) {
-      return ragged ? padded + (n * HV + h) * K * values : state.row(n, h, 0);
-    };
-    const auto copy_columns = [&](const Scalar* a, Index lda, Scalar* b, Index ldb, Index end) {
-      for (Index i = 0; i < K; ++i)
-        std::copy(a + i * lda + from, a + i * lda + std::min(to, end), b + i * ldb + from);
-    };
-    if (ragged)
-      for (Index h = first; h < last; ++h) {
-        for (Index i = 0; i < K; ++i)
-          std::fill(state_of(h) + i * values + from, state_of(h) + i * values + to, Scalar{0});
-        copy_columns(state.row(n, h, 0), V, state_of(h), values, V);
-      }
+    for (Index h = first; h < last; ++h) states.enter(n, h, from, to);
     for (Index t = tokens.begin; t < tokens.end; t += detail::block_tokens)
       for (Index h = first; h < last; ++h) {
-        if (saved && (t - tokens.begin) % saved_every == 0)
-          copy_columns(
-              state_of(h), stride,
-              saved + ((first_saved[n] + (t - tokens.begin) / saved_every) * HV + h) * K * V, V, V);
+        const Index before = t - tokens.begin;
+        if (saved && before % saved_every == 0)
+          states.copy(n, h, from, to, saved.row(first_saved[n] + before / saved_every, h, 0));
         const Index count = std::min(detail::block_tokens, tokens.end - t);
         detail::run_block<Arch, Scalar>(
-            in, {tokens.row, t, count, h}, scale, from, to, x, state_of(h), stride, o,
+            in, {tokens.row, t, count, h}, scale, from, to, x, states.at(n, h), states.stride(), o,
             detail::next_block(in, tokens, t, h), strong[(n * HV + h) * slabs + slab]);
       }
-    if (ragged)
-      for (Index h = first; h < last; ++h)
-        copy_columns(state_of(h), values, state.row(n, h, 0), V, V);
+    for (Index h = first; h < last; ++h) states.leave(n, h, from, to);
   });
 }
 

@@ -152,4 +152,18 @@ void require_shapes(std::string_view where, const Inputs<Scalar>& in, const View
   require_shape(where, "o", o.shape(), {B, T, HV, V}, "to match v");
 }
 
+/// Throws ShapeError unless every gradient that is asked for has the shape of its input.
+template <class Scalar>
+void require_gradients(std::string_view where, const Inputs<Scalar>& in,
+                       const Gradients<Scalar>& grads) {
+  if (grads.dq) require_shape(where, "dq", grads.dq.shape(), in.q.shape(), "to match q");
+  if (grads.dk) require_shape(where, "dk", grads.dk.shape(), in.k.shape(), "to match k");
+  if (grads.dv) require_shape(where, "dv", grads.dv.shape(), in.v.shape(), "to match v");
+  if (grads.dg.kind() != GateKind::none) {
+    require(grads.dg.kind() == in.g.kind(), where, "dg", "of the kind of g", "another kind");
+    require_shape(where, "dg", grads.dg.view().shape(), in.g.view().shape(), "to match g");
+  }
+  if (grads.du) require_shape(where, "du", grads.du.shape(), in.u.shape(), "to match u");
+}
+
 }  // namespace sluice::gla
