@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: MIT
+/// \file
+/// Checks every form of every operator against numbers computed by independent implementations.
+///
+/// The cases are the files `*.safetensors` and the folders `hf_*` of the directory in the
+/// environment variable SLUICE_GOLDEN_DIR, or of tests/golden. One line a case, then the sums:
+///
+///     pass NAME errors
+///     fail NAME errors or reason
+///     skip NAME reason
+///     N passed, N failed, N skipped
+///
+/// An operator is added by a function (const GoldenCase&, Report&) and a line in `families`.
+#include "support/golden_case.hpp"
+#include "support/golden_gla.hpp"
+#include "support/golden_layers.hpp"
+#include "support/golden_models.hpp"
+#include "support/golden_report.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <exception>
+#include <filesystem>
+#include <iostream>
+#include <map>
+#include <string>
+#include <vector>
+
+using namespace sluice::testing;
+
+namespace {
+
+using Check = void (*)(const GoldenCase&, Report&);
+
+const std::map<std::string, Check> families = {
+    {"gla", golden_gla::check},           {"simple_gla", golden_gla::check},
+    {"retention", golden_gla::check},     {"linear_attn", golden_gla::check},
+    {"rwkv6", golden_gla::check},         {"layernorm", golden_layers::layer_norm},
+    {"rmsnorm", golden_layers::rms_norm}, {"rmsnorm_gated", golden_layers::gated_rms_norm},
+    {"swiglu", golden_layers::swiglu},    {"geglu", golden_layers::geglu},
+};
+
+void check_case(const std::filesystem::path& path, Report& report) {
+  if (std::filesystem::is_directory(path)) return golden_models::check(path, report);
+  const GoldenCase c(path);
+  const auto found = families.find(c.family());
+  if (found == families.end()) throw NotAvailable("there is no family " + c.family() + " yet");
+  found->second(c, report);
+}
+
+/// Runs one case and prints its line; which of "pass", "fail" and "skip" it was.
+std::string run(const std::filesystem::path& path) {
+  Report report;
+  std::string verdict, text;
+  try {
+    check_case(path, report);
+    verdict = report.passed() ? "pass" : "fail";
+    text = report.text();
+  } catch (const NotAvailable& e) {
+    verdict = "skip", text = e.what();
+  } catch (const std::exception& e) {
+    verdict = "fail", text = e.what();
+  }
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  std::cout << verdict << ' ' << path.stem().string() << ' ' << text << std::endl;
+  return verdict;
+}
+
+std::vector<std::filesystem::path> cases_in(const std::filesystem::path& folder) {
+  std::vector<std::filesystem::path> out;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    const auto& path = entry.path();
+    const bool model = entry.is_directory() && path.filename().string().starts_with("hf_");
+    if (model || path.extension() == ".safetensors") out.push_back(path);
+  }
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
+}  // namespace
+
+int main() {
+  const char* chosen = std::getenv("SLUICE_GOLDEN_DIR");
+  const std::filesystem::path folder =
+      chosen != nullptr && *chosen != '\0' ? chosen : SLUICE_GOLDEN;
+  std::vector<std::filesystem::path> cases;
+  try {
+    cases = cases_in(folder);
+  } catch (const std::exception& e) {
+    std::cerr << e.what() << '\n';
+    return EXIT_FAILURE;
+  }
+  if (cases.empty()) {
+    std::cerr << folder.string() << ": no cases\n";
+    return EXIT_FAILURE;
+  }
+  std::map<std::string, int> count;
+  for (const auto& path : cases) ++count[run(path)];
+  std::cout << count["pass"] << " passed, " << count["fail"] << " failed, " << count["skip"]
+            << " skipped" << std::endl;
+  return count["fail"] == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: MIT
+/// \file
+/// One file of golden numbers: inputs, references, options and tolerances. See golden/README.md.
+#pragma once
+
+#include <sluice/io/safetensors_reader.hpp>
+
+#include <algorithm>
+#include <filesystem>
+#include <optional>
+#include <regex>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+namespace sluice::testing {
+
+/// Thrown for a case whose family there is nothing to check with.
+struct NotAvailable : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+class GoldenCase {
+ public:
+  explicit GoldenCase(const std::filesystem::path& path)
+      : file_(path), name_(path.stem().string()) {
+    const auto found = file_.metadata().find("params");
+    if (found == file_.metadata().end()) file_.fail("the metadata lacks \"params\"");
+    params_ = nlohmann::json::parse(found->second, nullptr, false);
+    if (!params_.is_object()) file_.fail("the metadata \"params\" is no JSON object");
+    if (!params_.contains("family")) file_.fail("\"params\" lacks \"family\"");
+  }
+
+  const std::string& name() const noexcept { return name_; }
+  std::string family() const { return text("family", ""); }
+  bool has(const std::string& tensor) const { return file_.contains(tensor); }
+  [[noreturn]] void fail(const std::string& what) const { file_.fail(what); }
+
+  template <class Scalar, int Rank>
+  Tensor<Scalar, Rank> tensor(const std::string& name) const {
+    return file_.tensor<Scalar, Rank>(name);
+  }
+
+  /// The tensor, or nothing if the file has none of that name.
+  template <class Scalar, int Rank>
+  std::optional<Tensor<Scalar, Rank>> optional(const std::string& name) const {
+    if (!has(name)) return {};
+    return tensor<Scalar, Rank>(name);
+  }
+
+  /// A tensor of any rank as rows of its last axis, [N, D].
+  template <class Scalar>
+  Tensor<Scalar, 2> rows(const std::string& name) const {
+    const auto& shape = file_.info(name).shape;
+    if (shape.empty()) file_.fail("tensor \"" + name + "\" has no axes");
+    Index n = 1;
+    for (std::size_t i = 0; i + 1 < shape.size(); ++i) n *= shape[i];
+    Tensor<Scalar, 2> out(n, shape.back());
+    file_.copy(name, out.data());
+    return out;
+  }
+
+  /// All elements in order.
+  std::vector<double> elements(const std::string& name) const {
+    std::vector<double> out(file_.info(name).size());
+    file_.copy(name, out.data());
+    return out;
+  }
+
+  std::vector<Index> integers(const std::string& name) const {
+    std::vector<std::int64_t> out(file_.info(name).size());
+    file_.copy(name, out.data());
+    return {out.begin(), out.end()};
+  }
+
+  double number(const char* key, double otherwise) const { return get(key, otherwise, "a number"); }
+  bool flag(const char* key, bool otherwise) const { return get(key, otherwise, "true or false"); }
+  std::string text(const char* key, const std::string& otherwise) const {
+    return get(key, otherwise, "a text");
+  }
+
+  /// Whether the case mixes in decays strong enough to cost a chunked float32 form a digit.
+  bool stress() const { return name_.find("stress") != std::string::npos; }
+
+  /// The largest error allowed: the common one, or the one the file states if that is larger.
+  template <class Scalar>
+  double limit(bool gradient) const {
+    constexpr bool wide = std::is_same_v<Scalar, double>;
+    const double common = wide ? (gradient ? 1e-11 : 1e-12) : (gradient ? 2e-5 : 2e-6);
+    const auto found = file_.metadata().find("tolerance");
+    if (found == file_.metadata().end()) return common;
+    const std::string& all = found->second;
+    const std::size_t narrow = all.find("float32"), begin = wide ? all.find("float64") : narrow;
+    if (begin == std::string::npos) return common;
+    const bool cut = wide && narrow != std::string::npos && narrow > begin;
+    const std::string part = all.substr(begin, cut ? narrow - begin : std::string::npos);
+    static const std::regex power("[0-9.]+e-[0-9]+");
+    std::sregex_iterator stated(part.begin(), part.end(), power);
+    const std::sregex_iterator end;
+    if (gradient && stated != end) ++stated;
+    return stated == end ? common : std::max(common, std::stod(stated->str()));
+  }
+
+ private:
+  template <class T>
+  T get(const char* key, const T& otherwise, const char* kind) const {
+    const auto found = params_.find(key);
+    if (found == params_.end() || found->is_null()) return otherwise;
+    try {
+      return found->template get<T>();
+    } catch (const nlohmann::json::exception&) {
+      file_.fail(std::string("\"params\": ") + key + " must be " + kind);
+    }
+  }
+
+  SafetensorsFile file_;
+  std::string name_;
+  nlohmann::json params_;
+};
+
+}  // namespace sluice::testing
