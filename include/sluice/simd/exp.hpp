@@ -141,7 +141,7 @@ SLUICE_INLINE B exp_in_range(const B& x, const B& low) noexcept {
 }
 
 /// e^x, with arguments below `exp_lowest` raised to it, so that the result is never subnormal.
-/// Infinite above `exp_highest`, NaN of NaN. Largest error: 0.9 ulp, 1.2 without fused
+/// Infinite above `exp_highest`, NaN of NaN. Largest error: 0.95 ulp, 1.25 without fused
 /// multiply-add.
 template <class B>
 SLUICE_INLINE B exp(const B& x) noexcept {
@@ -162,7 +162,7 @@ SLUICE_INLINE B exp_or_zero(const B& x) noexcept {
   return simd::select(x < B(exp_lowest<S>), B(S(0)), simd::exp(x));
 }
 
-/// e^x - 1 without cancellation near 0, for x in [-1/2, 64]; NaN of NaN.
+/// e^x - 1 without cancellation near 0, for x in [-1/2, 64]; NaN of NaN. Largest error: 2.4 ulp.
 template <class B>
 SLUICE_INLINE B expm1_in_range(const B& x) noexcept {
   const detail::Reduced<B> e(x);

@@ -44,7 +44,8 @@ SLUICE_INLINE B silu(const B& x) noexcept {
   return bounded * simd::sigmoid(bounded);
 }
 
-/// d silu / dx = s (1 + x (1 - s)) with s = sigmoid(x).
+/// d silu / dx = s (1 + x (1 - s)) with s = sigmoid(x). Largest error: 3.2 ulp for x of at least
+/// -1/2. The slope crosses zero at -1.28; to the left its absolute error is 2 ulp of 1 at most.
 template <class B>
 SLUICE_INLINE B silu_slope(const B& x) noexcept {
   using S = ScalarOf<B>;
@@ -62,13 +63,14 @@ SLUICE_INLINE B softplus_tail(const B& x) noexcept {
 }  // namespace detail
 
 /// log(1 + e^x) = max(x, 0) + log1p(e^-|x|); positive everywhere. Its slope is sigmoid(x).
-/// Largest error: 2.6 ulp.
+/// Largest error: 2.9 ulp.
 template <class B>
 SLUICE_INLINE B softplus(const B& x) noexcept {
   return simd::max(B(ScalarOf<B>(0)), x) + detail::softplus_tail(x);
 }
 
 /// log(sigmoid(x)) = -softplus(-x); negative everywhere. Its slope is sigmoid(-x).
+/// Largest error: 2.9 ulp.
 template <class B>
 SLUICE_INLINE B log_sigmoid(const B& x) noexcept {
   return simd::min(B(ScalarOf<B>(0)), x) - detail::softplus_tail(x);
@@ -78,7 +80,7 @@ SLUICE_INLINE B log_sigmoid(const B& x) noexcept {
 ///
 ///     tanh(x) = t / (t + 2),  t = e^2x - 1
 ///
-/// Largest error: 3.4 ulp.
+/// Largest error: 3.5 ulp.
 template <class B>
 SLUICE_INLINE B tanh(const B& x) noexcept {
   using S = ScalarOf<B>;
@@ -96,7 +98,8 @@ SLUICE_INLINE B gelu(const B& x) noexcept {
   return bounded * simd::normal_cdf(bounded);
 }
 
-/// d gelu / dx = Phi(x) + x phi(x).
+/// d gelu / dx = Phi(x) + x phi(x). Largest error: as `Normal` for x of at least -0.3. The slope
+/// crosses zero at -0.75; to the left its absolute error is 2 ulp of 1 at most.
 template <class B>
 SLUICE_INLINE B gelu_slope(const B& x) noexcept {
   using S = ScalarOf<B>;
@@ -127,7 +130,7 @@ struct GeluTanh {
 /// x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2, the approximation of `gelu` that many
 /// published models were trained with; differs from it by up to 5e-4. Computed as
 /// x sigmoid(2 sqrt(2 / pi) (x + 0.044715 x^3)), which keeps the left tail.
-/// Error: about 2 (1 + |argument of the sigmoid|) ulp for negative x, 3 ulp for positive.
+/// Error: at most 4 + 3 |argument of the sigmoid| ulp for negative x, 4 ulp for positive.
 template <class B>
 SLUICE_INLINE B gelu_tanh(const B& x) noexcept {
   using F = detail::GeluTanh<B>;
