@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
+#include "support/allocation_count.hpp"
 #include "support/catch.hpp"
 #include "support/tensor.hpp"
 
 #include <sluice/ops/heads.hpp>
+#include <sluice/ops/norm.hpp>
 #include <sluice/ops/slice.hpp>
 
 using namespace sluice;
@@ -134,4 +136,20 @@ TEST_CASE("a slice must lie within its axis", "[slice]") {
   } catch (const ArgumentError& e) {
     CHECK(std::string(e.what()) == "slice: the part must be within [0, 7), got [5, 8)");
   }
+}
+
+TEST_CASE("views of a wide axis allocate nothing", "[heads]") {
+  const auto x = uniform<double, 3>({1, 1, 4096}, -1, 1, 1);
+  const auto weight = uniform<double, 1>({2048}, -1, 1, 2);
+  Tape<double> tape;
+  const auto pass = [&] {
+    tape.start();
+    const auto parts = split(tape.input(View<const double, 3>(x)), {2048, 2048});
+    repeat_heads(split_heads(parts[0], 16), 2);
+    gated_rms_norm(parts[0], parts[1], weight, {.group_size = 128});
+  };
+  pass();
+  const long before = testing::allocations();
+  pass();
+  CHECK(testing::allocations() == before);
 }

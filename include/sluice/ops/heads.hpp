@@ -39,8 +39,9 @@ bool heads_adjoin(const View<T, 4>& x) noexcept {
 /// \throws ArgumentError  unless `heads` divides the last axis.
 template <class Scalar>
 Variable<Scalar, 4> split_heads(const Variable<Scalar, 3>& x, Index heads) {
-  require(heads > 0 && x.dim(2) % heads == 0, "split_heads", "heads",
-          "a divisor of " + std::to_string(x.dim(2)), std::to_string(heads));
+  if (heads <= 0 || x.dim(2) % heads != 0)
+    require(false, "split_heads", "heads", "a divisor of " + std::to_string(x.dim(2)),
+            std::to_string(heads));
   return {x.tape, detail::split_heads(x.value, heads), detail::split_heads(x.gradient, heads)};
 }
 
@@ -59,7 +60,7 @@ Variable<Scalar, 3> merge_heads(const Variable<Scalar, 4>& x) {
 /// \throws ArgumentError  if `times` is below 1.
 template <class Scalar>
 Variable<Scalar, 4> repeat_heads(const Variable<Scalar, 4>& x, Index times) {
-  require(times >= 1, "repeat_heads", "times", "at least 1", std::to_string(times));
+  if (times < 1) require(false, "repeat_heads", "times", "at least 1", std::to_string(times));
   if (times == 1) return x;
   const Index K = x.dim(3);
   const auto y = x.tape->result(Shape<4>{x.dim(0), x.dim(1), x.dim(2) * times, K}, x);

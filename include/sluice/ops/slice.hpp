@@ -17,6 +17,16 @@ namespace sluice {
 
 namespace detail {
 
+/// "[2, 5)".
+inline std::string interval(Index from, Index to) {
+  std::string text = "[";
+  text += std::to_string(from);
+  text += ", ";
+  text += std::to_string(to);
+  text += ')';
+  return text;
+}
+
 /// The same elements in a block of their own.
 template <class Scalar, int Rank>
 Variable<Scalar, Rank> copied(const Variable<Scalar, Rank>& x) {
@@ -47,11 +57,11 @@ Variable<Scalar, Rank> copied(const Variable<Scalar, Rank>& x) {
 /// \throws ArgumentError  if the part does not lie within the axis.
 template <class Scalar, int Rank>
 Variable<Scalar, Rank> slice(const Variable<Scalar, Rank>& x, int axis, Index from, Index count) {
-  require(axis >= 0 && axis < Rank, "slice", "axis", "from 0 to " + std::to_string(Rank - 1),
-          std::to_string(axis));
-  require(from >= 0 && count >= 0 && from <= x.dim(axis) - count, "slice", "the part",
-          "within [0, " + std::to_string(x.dim(axis)) + ")",
-          "[" + std::to_string(from) + ", " + std::to_string(from + count) + ")");
+  if (axis < 0 || axis >= Rank)  // texts are made only when needed: a warm step must not allocate
+    require(false, "slice", "axis", "from 0 to " + std::to_string(Rank - 1), std::to_string(axis));
+  if (from < 0 || count < 0 || from > x.dim(axis) - count)
+    require(false, "slice", "the part", "within " + detail::interval(0, x.dim(axis)),
+            detail::interval(from, from + count));
   Variable<Scalar, Rank> part{x.tape, slice(x.value, axis, from, count), {}};
   part.gradient = x.gradient ? slice(x.gradient, axis, from, count)
                              : View<Scalar, Rank>(nullptr, part.value.shape());
@@ -68,8 +78,9 @@ template <class Scalar, int Rank, std::size_t N>
 std::array<Variable<Scalar, Rank>, N> split(const Variable<Scalar, Rank>& x,
                                             const Index (&widths)[N]) {
   const Index total = std::accumulate(std::begin(widths), std::end(widths), Index{0});
-  require(total == x.dim(Rank - 1), "split", "the widths",
-          "of sum " + std::to_string(x.dim(Rank - 1)), std::to_string(total));
+  if (total != x.dim(Rank - 1))
+    require(false, "split", "the widths", "of sum " + std::to_string(x.dim(Rank - 1)),
+            std::to_string(total));
   std::array<Variable<Scalar, Rank>, N> parts;
   Index from = 0;
   for (std::size_t n = 0; n < N; from += widths[n], ++n)
