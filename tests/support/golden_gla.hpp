@@ -1,215 +1,31 @@
 // SPDX-License-Identifier: MIT
 /// \file
 /// Golden cases of the diagonal-decay family: gla, simple_gla, retention, linear_attn, rwkv6. All
-/// become one problem in the layout of the kernels, which every form must solve.
+/// become one problem, which every form must solve.
 #pragma once
 
-#include "support/golden_case.hpp"
+#include "support/golden_gla_gradients.hpp"
+#include "support/golden_gla_problem.hpp"
 #include "support/golden_report.hpp"
 
-#include <sluice/core/tensor.hpp>
+#include <sluice/core/fields.hpp>
+#include <sluice/core/tape.hpp>
+#include <sluice/kernels/gla/backward.hpp>
 #include <sluice/kernels/gla/blocked.hpp>
 #include <sluice/kernels/gla/chunkwise.hpp>
+#include <sluice/kernels/gla/forward.hpp>
 #include <sluice/kernels/gla/naive.hpp>
+#include <sluice/kernels/gla/normaliser.hpp>
 #include <sluice/kernels/gla/recurrent.hpp>
+#include <sluice/ops/gated_linear_attention.hpp>
 
-#include <cmath>
+#include <optional>
 #include <string>
-#include <vector>
+#include <tuple>
+#include <type_traits>
+#include <utility>
 
 namespace sluice::testing::golden_gla {
-
-template <class Scalar, int Rank>
-using Maybe = std::optional<Tensor<Scalar, Rank>>;
-
-/// [B, H, T, X] from [B, T, H, X], and back.
-template <class Scalar>
-Tensor<Scalar, 4> swap_time_and_heads(const Tensor<Scalar, 4>& x) {
-  const Index B = x.dimension(0), S = x.dimension(1), R = x.dimension(2), N = x.dimension(3);
-  Tensor<Scalar, 4> out(B, R, S, N);
-  for (Index b = 0; b < B; ++b)
-    for (Index s = 0; s < S; ++s)
-      for (Index r = 0; r < R; ++r)
-        for (Index i = 0; i < N; ++i) out(b, r, s, i) = x(b, s, r, i);
-  return out;
-}
-
-/// What the files of a family call things; a name that a file lacks is an absent option.
-struct Names {
-  std::string gate, state = "h0", final_state = "ht";
-};
-
-inline Names names_of(const GoldenCase& c) {
-  const std::string family = c.family();
-  if (family == "gla") return {c.has("in.gk") ? "gk" : "g"};
-  if (family == "simple_gla") return {"g"};
-  if (family == "rwkv6") return {"w"};
-  if (family == "linear_attn" && !c.has("in.h0") && !c.has("out.ht")) return {"", "s0", "st"};
-  return {""};
-}
-
-/// Reads tensors of a case in the layout [B, T, H, X].
-template <class Scalar>
-struct Reader {
-  const GoldenCase& c;
-  bool head_first = false;
-
-  explicit Reader(const GoldenCase& golden)
-      : c(golden),
-        head_first(c.flag("head_first", c.family() == "retention" || c.family() == "rwkv6")) {}
-
-  Tensor<Scalar, 4> stream(const std::string& name) const {
-    auto x = c.tensor<Scalar, 4>(name);
-    return head_first ? swap_time_and_heads(x) : x;
-  }
-  Maybe<Scalar, 4> optional_stream(const std::string& name) const {
-    if (!c.has(name)) return {};
-    return stream(name);
-  }
-  /// A scalar gate [B, T, H].
-  Tensor<Scalar, 3> gate(const std::string& name) const {
-    const auto x = c.tensor<Scalar, 3>(name);
-    Tensor<Scalar, 4> wide(x.dimension(0), x.dimension(1), x.dimension(2), 1);
-    std::copy_n(x.data(), x.size(), wide.data());
-    if (head_first) wide = swap_time_and_heads(wide);
-    Tensor<Scalar, 3> out(wide.dimension(0), wide.dimension(1), wide.dimension(2));
-    std::copy_n(wide.data(), wide.size(), out.data());
-    return out;
-  }
-};
-
-/// The operands of one case. A normaliser is one more column of values that is 1, and of the state.
-template <class Scalar>
-struct Problem {
-  Tensor<Scalar, 4> q, k, v, state;
-  Maybe<Scalar, 1> constant_gate;
-  Maybe<Scalar, 3> scalar_gate;
-  Maybe<Scalar, 4> vector_gate;
-  Maybe<Scalar, 2> u;
-  std::vector<Index> cu_seqlens;
-  Scalar scale = 1, eps = 0;
-  bool normalize = false;
-
-  explicit Problem(const GoldenCase& c) {
-    const Reader<Scalar> read(c);
-    const Names names = names_of(c);
-    q = read.stream("in.q"), k = read.stream("in.k"), v = read.stream("in.v");
-    const Index K = q.dimension(3), HV = v.dimension(2), V = v.dimension(3);
-    scale = Scalar(c.number("scale", 1 / std::sqrt(double(std::max<Index>(K, 1)))));
-    if (c.family() == "retention") {
-      constant_gate.emplace(HV);
-      for (Index h = 0; h < HV; ++h)
-        (*constant_gate)(h) = Scalar(std::log1p(-std::exp2(-5 - double(h))));
-    }
-    const std::string gate = "in." + names.gate;
-    if (!names.gate.empty() && c.has(gate)) {
-      if (c.family() == "simple_gla")
-        scalar_gate = read.gate(gate);
-      else
-        vector_gate = read.stream(gate);
-    }
-    if (c.family() == "rwkv6") {
-      u = c.optional<Scalar, 2>("in.u");
-      if (!u) u = zeros<Scalar>(Shape<2>{HV, K});  // the output still reads the state before
-    }
-    if (c.has("in.cu_seqlens")) cu_seqlens = c.integers("in.cu_seqlens");
-    if (const auto initial = c.optional<Scalar, 4>("in." + names.state))
-      state = *initial;
-    else
-      state = zeros<Scalar>(Shape<4>{inputs().sequences(), HV, K, V});
-    normalize = c.flag("normalize", false);
-    if (!normalize) return;
-    eps = Scalar(c.number("eps", 1e-10));
-    v = with_column(v, Scalar(1));
-    state = with_column(state, Scalar(0));
-    if (const auto z = c.optional<Scalar, 4>("in.z0")) put_normaliser(*z, state);
-  }
-
-  gla::Inputs<Scalar> inputs() const {
-    gla::Inputs<Scalar> in{.q = q, .k = k, .v = v};
-    if (constant_gate) in.g = *constant_gate;
-    if (scalar_gate) in.g = *scalar_gate;
-    if (vector_gate) in.g = *vector_gate;
-    if (u) in.u = *u;
-    in.cu_seqlens = cu_seqlens;
-    return in;
-  }
-
-  /// Token t of every sequence; the views are those of `inputs`.
-  gla::Inputs<Scalar> token(Index t) const {
-    gla::Inputs<Scalar> in = inputs();
-    in.q = slice(in.q, 1, t, 1), in.k = slice(in.k, 1, t, 1), in.v = slice(in.v, 1, t, 1);
-    if (scalar_gate) in.g = slice(View<const Scalar, 3>(*scalar_gate), 1, t, 1);
-    if (vector_gate) in.g = slice(View<const Scalar, 4>(*vector_gate), 1, t, 1);
-    return in;
-  }
-
-  static Tensor<Scalar, 4> with_column(const Tensor<Scalar, 4>& x, Scalar value) {
-    auto shape = shape_of(x);
-    const Index n = shape[3]++;
-    Tensor<Scalar, 4> out(shape);
-    for (Index row = 0; row * (n + 1) < out.size(); ++row) {
-      std::copy_n(x.data() + row * n, n, out.data() + row * (n + 1));
-      out.data()[row * (n + 1) + n] = value;
-    }
-    return out;
-  }
-
-  /// z [B, 1, H, K] becomes the last column of a state [B, H, K, V + 1].
-  static void put_normaliser(const Tensor<Scalar, 4>& z, Tensor<Scalar, 4>& state) {
-    const Index rows = state.dimension(0) * state.dimension(1) * state.dimension(2);
-    if (z.size() != rows) throw CheckpointError("the normaliser does not match the state");
-    const Index width = state.dimension(3);
-    for (Index i = 0; i < rows; ++i) state.data()[i * width + width - 1] = z.data()[i];
-  }
-};
-
-/// What a form made of a problem: as the file stores it.
-template <class Scalar>
-struct Answer {
-  Tensor<Scalar, 4> o, state, z;
-  Tensor<Scalar, 4> denominator;  ///< [B, T, H, 1], of a normaliser
-};
-
-/// The last column of x, and x without it.
-template <class Scalar>
-void split_column(const Tensor<Scalar, 4>& x, Tensor<Scalar, 4>& rest, Tensor<Scalar, 4>& last) {
-  auto shape = shape_of(x);
-  const Index n = --shape[3];
-  rest.resize(shape);
-  shape[3] = 1;
-  last.resize(shape);
-  for (Index row = 0; row < last.size(); ++row) {
-    std::copy_n(x.data() + row * (n + 1), n, rest.data() + row * n);
-    last.data()[row] = x.data()[row * (n + 1) + n];
-  }
-}
-
-template <class Scalar>
-Answer<Scalar> finish(const Problem<Scalar>& p, Tensor<Scalar, 4> o, Tensor<Scalar, 4> state) {
-  Answer<Scalar> a;
-  if (!p.normalize) {
-    a.o = std::move(o), a.state = std::move(state);
-    return a;
-  }
-  split_column(o, a.o, a.denominator);
-  split_column(state, a.state, a.z);
-  const Index V = a.o.dimension(3);
-  for (Index row = 0; row < a.denominator.size(); ++row) {
-    a.denominator.data()[row] += p.eps;
-    for (Index j = 0; j < V; ++j) a.o.data()[row * V + j] /= a.denominator.data()[row];
-  }
-  return a;
-}
-
-/// Runs a form of the kernel on outputs that begin as NaN.
-template <class Scalar, class Kernel>
-Answer<Scalar> solve(const Problem<Scalar>& p, Kernel&& kernel) {
-  Tensor<Scalar, 4> o(shape_of(p.v)), state = p.state;
-  o.setConstant(std::numeric_limits<Scalar>::quiet_NaN());
-  kernel(p.inputs(), p.scale, View<Scalar, 4>(state), View<Scalar, 4>(o));
-  return finish(p, std::move(o), std::move(state));
-}
 
 /// The references of the outputs.
 struct Expected {
@@ -223,17 +39,26 @@ struct Expected {
   }
 };
 
+/// Ten times the limit for a chunked form in float on a stress case.
 template <class Scalar>
-void check_outputs(const GoldenCase& c, Report& report) {
-  const Problem<Scalar> p(c);
+double relaxed(const GoldenCase& c) {
+  return c.stress() && std::is_same_v<Scalar, float> ? 10 : 1;
+}
+
+template <class Scalar>
+void compare_outputs(const GoldenCase& c, const std::string& form, bool chunked,
+                     const Answer<Scalar>& got, Report& report) {
   const Expected expected(c);
+  const double limit = c.limit<Scalar>(false) * (chunked ? relaxed<Scalar>(c) : 1);
+  if (expected.o) report.add(form, "o", got.o, *expected.o, limit);
+  if (expected.state) report.add(form, "state", got.state, *expected.state, limit);
+  if (expected.z && got.z.size() != 0) report.add(form, "z", got.z, *expected.z, limit);
+}
+
+template <class Scalar>
+void check_outputs(const GoldenCase& c, const Problem<Scalar>& p, Report& report) {
   const auto check = [&](const std::string& form, bool chunked, auto&& kernel) {
-    const Answer<Scalar> got = solve(p, kernel);
-    const double relax = chunked && c.stress() && std::is_same_v<Scalar, float> ? 10 : 1;
-    const double limit = c.limit<Scalar>(false) * relax;
-    if (expected.o) report.add(form, "o", got.o, *expected.o, limit);
-    if (expected.state) report.add(form, "state", got.state, *expected.state, limit);
-    if (expected.z && p.normalize) report.add(form, "z", got.z, *expected.z, limit);
+    compare_outputs(c, form, chunked, solve(p, kernel), report);
   };
   check("naive", false, [](const auto&... a) { gla::naive(a...); });
   check("recurrent", false, [](const auto&... a) { gla::recurrent(a...); });
@@ -241,6 +66,7 @@ void check_outputs(const GoldenCase& c, Report& report) {
     check("step", false, [&](const auto&, Scalar scale, auto state, auto o) {
       for (Index t = 0; t < o.dim(1); ++t) gla::step(p.token(t), scale, state, slice(o, 1, t, 1));
     });
+  check("forward", true, [](const auto&... a) { gla::forward(a...); });
   check("blocked", true, [](const auto&... a) { gla::blocked(a...); });
   for (const Index chunk : {1, 7, 16, 64, 256})
     check("chunkwise(" + std::to_string(chunk) + ")", true,
@@ -249,10 +75,138 @@ void check_outputs(const GoldenCase& c, Report& report) {
           });
 }
 
+inline bool has_cotangents(const GoldenCase& c) {
+  return c.has("cot.o") || c.has("cot." + names_of(c).final_state) || c.has("cot.zt");
+}
+
+/// The backward kernel from the states that `forward` has saved.
+template <class Scalar>
+void check_backward(const GoldenCase& c, const Problem<Scalar>& p, Report& report) {
+  auto shape = shape_of(p.state);
+  shape[0] = gla::saved_states(p.inputs());
+  Tensor<Scalar, 4> saved(shape);
+  const Answer<Scalar> answer = solve(p, [&](const auto& in, Scalar scale, auto state, auto o) {
+    gla::forward(in, scale, state, o, {}, View<Scalar, 4>(saved));
+  });
+  Gradient<Scalar> g(c, p, answer);
+  gla::backward(p.inputs(), p.scale, saved, g.dout, g.dstate, g.targets());
+  compare(c, p, g, "backward", c.limit<Scalar>(true) * relaxed<Scalar>(c), report);
+}
+
+/// What the operation finds by address: parameters and the state.
+template <class Scalar>
+struct Recorded {
+  Tensor<Scalar, 4> state;
+  Maybe<Scalar, 2> u;
+  Maybe<Scalar, 1> decay;
+  static constexpr auto fields() {
+    return std::tuple{field("state", &Recorded::state), field("u", &Recorded::u),
+                      field("decay", &Recorded::decay)};
+  }
+};
+
+/// The operation on the tape; gradients only where the case has cotangents.
+template <class Scalar>
+void check_op(const GoldenCase& c, const Problem<Scalar>& p, Report& report) {
+  Recorded<Scalar> recorded{p.state, p.u, p.constant_gate};
+  Recorded<Scalar> gradient = zeros_like(recorded);
+  auto dq = zeros<Scalar>(shape_of(p.q)), dk = dq, dv = zeros<Scalar>(shape_of(p.v));
+  Maybe<Scalar, 3> dscalar = p.scalar_gate;
+  Maybe<Scalar, 4> dvector = p.vector_gate;
+  if (dscalar) dscalar->setZero();
+  if (dvector) dvector->setZero();
+
+  Tape<Scalar> tape;
+  const bool backward = has_cotangents(c);
+  tape.start();
+  if (backward) tape.also_record(recorded, gradient);
+  const auto input = [&](const auto& x, auto& dx) {
+    constexpr int Rank = std::remove_cvref_t<decltype(x)>::NumDimensions;
+    return tape.template input<Rank>(View<const Scalar, Rank>(x), View<Scalar, Rank>(dx));
+  };
+  const auto q = input(p.q, dq), k = input(p.k, dk), v = input(p.v, dv);
+  const GatedLinearAttentionOptions<Scalar> options{p.scale, recorded.u ? &*recorded.u : nullptr,
+                                                    p.cu_seqlens};
+  Variable<Scalar, 4> o;
+  if (p.constant_gate)
+    o = retention(q, k, v, *recorded.decay, recorded.state, options);
+  else if (p.scalar_gate)
+    o = gated_linear_attention(q, k, v, input(*p.scalar_gate, *dscalar), recorded.state, options);
+  else if (p.vector_gate)
+    o = gated_linear_attention(q, k, v, input(*p.vector_gate, *dvector), recorded.state, options);
+  else
+    o = linear_attention(q, k, v, recorded.state, options);
+
+  Tensor<Scalar, 4> out(o.shape());
+  std::copy_n(o.value.data(), out.size(), out.data());
+  const Answer<Scalar> answer = finish(p, std::move(out), recorded.state);
+  compare_outputs(c, "op", true, answer, report);
+  if (!backward) return;
+  Gradient<Scalar> g(c, p, answer);
+  if (o.gradient) std::copy_n(g.dout.data(), g.dout.size(), o.gradient.data());
+  gradient.state = g.dstate;
+  tape.backward();
+  g.dq = dq, g.dk = dk, g.dv = dv, g.dstate = gradient.state, g.du = gradient.u;
+  g.scalar_gate = dscalar, g.vector_gate = dvector;
+  compare(c, p, g, "op backward", c.limit<Scalar>(true) * relaxed<Scalar>(c), report);
+}
+
+/// The normaliser's own kernel, instead of a column of values that is 1.
+template <class Scalar>
+void check_normaliser(const GoldenCase& c, const Problem<Scalar>& p, Report& report) {
+  const Index B = p.q.dimension(0), T = p.q.dimension(1), H = p.q.dimension(2);
+  const Index K = p.q.dimension(3), V = p.v.dimension(3) - 1;
+  const auto z0 = c.optional<Scalar, 4>("in.z0");
+  Tensor<Scalar, 4> z = z0 ? *z0 : zeros<Scalar>(Shape<4>{B, 1, H, K});
+  Tensor<Scalar, 3> weight(B, T, H);
+  gla::normaliser(View<const Scalar, 4>(p.q), p.k, z, weight);
+
+  auto shape = shape_of(p.state);
+  shape[0] = gla::saved_states(p.inputs());
+  Tensor<Scalar, 4> saved(shape);
+  Answer<Scalar> answer = solve(p, [&](const auto& in, Scalar scale, auto state, auto o) {
+    gla::forward(in, scale, state, o, {}, View<Scalar, 4>(saved));
+  });
+  for (Index row = 0; row < weight.size(); ++row) {
+    const Scalar own = p.scale * weight.data()[row] + p.eps;
+    const Scalar ratio = answer.denominator.data()[row] / own;
+    for (Index j = 0; j < V; ++j) answer.o.data()[row * V + j] *= ratio;
+    answer.denominator.data()[row] = own;
+  }
+  answer.z = z;
+  compare_outputs(c, "normaliser", true, answer, report);
+  if (!has_cotangents(c)) return;
+
+  // The column of ones carries no gradient now: what it would have goes to the kernel.
+  Gradient<Scalar> g(c, p, answer);
+  Tensor<Scalar, 3> dweight(B, T, H);
+  Tensor<Scalar, 4> dz(B, 1, H, K);
+  const auto take_last = [&](Tensor<Scalar, 4>& from, Scalar* to, Scalar factor) {
+    for (Index row = 0; row * (V + 1) < from.size(); ++row)
+      to[row] = factor * std::exchange(from.data()[row * (V + 1) + V], Scalar(0));
+  };
+  take_last(g.dout, dweight.data(), p.scale);
+  take_last(g.dstate, dz.data(), 1);
+  gla::backward(p.inputs(), p.scale, saved, g.dout, g.dstate, g.targets());
+  gla::normaliser_backward(View<const Scalar, 4>(p.q), p.k, z, dweight, dz, g.dq, g.dk);
+  Problem<Scalar>::put_normaliser(dz, g.dstate);
+  compare(c, p, g, "normaliser backward", c.limit<Scalar>(true), report);
+}
+
+/// All forms, in one precision.
+template <class Scalar>
+void check_in(const GoldenCase& c, Report& report) {
+  const Problem<Scalar> p(c);
+  check_outputs(c, p, report);
+  if (has_cotangents(c)) check_backward(c, p, report);
+  check_op(c, p, report);
+  if (p.normalize) check_normaliser(c, p, report);
+}
+
 /// All forms, in both precisions.
 inline void check(const GoldenCase& c, Report& report) {
-  check_outputs<double>(c, report);
-  check_outputs<float>(c, report);
+  check_in<double>(c, report);
+  check_in<float>(c, report);
 }
 
 }  // namespace sluice::testing::golden_gla
