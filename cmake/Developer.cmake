@@ -9,4 +9,4 @@ target_compile_options(sluice_developer INTERFACE
   $<$<AND:$<BOOL:${SLUICE_NATIVE}>,$<CXX_COMPILER_ID:GNU,Clang,AppleClang>>:-march=native>)
 # GCC 12's own AVX-512 headers warn (GCC bug 105593).
 target_compile_options(sluice_developer INTERFACE
-  $<$<AND:$<CXX_COMPILER_ID:GNU>,$<VERSION_LESS:$<CXX_COMPILER_VERSION>,13>>:-Wno-maybe-uninitialized>)
+  "$<$<AND:$<CXX_COMPILER_ID:GNU>,$<VERSION_LESS:$<CXX_COMPILER_VERSION>,13>>:-Wno-maybe-uninitialized;-Wno-uninitialized>")

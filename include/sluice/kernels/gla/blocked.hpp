@@ -7,8 +7,9 @@
 ///     P_t = exp(g_1 + ... + g_t),   q'_t = scale P_t (.) q_t,   k'_t = k_t / P_t,
 ///
 /// so that inside the block the state only grows, S'_t = S'_{t-1} + k'_t v_t^T, and a tile of it
-/// stays in registers (tile.hpp). Where P would fall too low for that, the block runs with
-/// explicit decays instead, exact at any strength; the choice is made for every block and head.
+/// stays in registers (tile.hpp). From the token on where P would fall too low for that, the rest
+/// of the block runs with explicit decays, exact at any strength. What a token gives thus depends
+/// in no bit on the tokens after it.
 #pragma once
 
 #include <sluice/core/workspace.hpp>
@@ -79,16 +80,16 @@ struct BlockScratch {
   }
 };
 
-/// Writes q' and k' of a block, and the decay of the whole block to `last`. Returns false, having
-/// written nothing of use, if a running product falls below `fold_limit`.
+/// Writes q' and k' of the first `count` tokens of a block, and their decay to `last`. Returns
+/// false, having written nothing of use, if a running product falls below `fold_limit`.
 template <class Arch, class Scalar>
 bool fold(const Inputs<Scalar>& in, const Block& block, const Block& shared, Scalar scale,
-          const BlockScratch<Scalar>& x) noexcept {
+          Index count, const BlockScratch<Scalar>& x) noexcept {
   const Index K = in.q.dim(3);
   const bool bonus = static_cast<bool>(in.u), vector = in.g.kind() == GateKind::vector;
   std::fill_n(x.last, x.keys, Scalar{1});
   Scalar product = 1;  // of a gate that all key channels share
-  for (Index t = 0; t < block.count; ++t) {
+  for (Index t = 0; t < count; ++t) {
     const Scalar* q = in.q.row(block.row, block.begin + t, shared.head);
     const Scalar* k = in.k.row(block.row, block.begin + t, shared.head);
     Scalar* to_q = x.q + t * x.keys;
@@ -119,16 +120,18 @@ bool fold(const Inputs<Scalar>& in, const Block& block, const Block& shared, Sca
   return *std::min_element(x.last, x.last + K) > fold_limit<Scalar>;
 }
 
-/// Whether `fold` would return false, from decays that have been loaded.
+/// How many tokens of a block can be folded, from decays that have been loaded.
 template <class Arch, class Scalar>
-bool falls_low(Index tokens, Index K, const BlockScratch<Scalar>& x) noexcept {
+Index foldable(Index tokens, Index K, const BlockScratch<Scalar>& x) noexcept {
   std::fill_n(x.last, K, Scalar{1});
-  for (Index t = 0; t < tokens; ++t)
+  for (Index t = 0; t < tokens; ++t) {
     simd::for_each_lane<Arch, Scalar>(K, [&]<class B>(std::type_identity<B>, Index i) {
       const B product = simd::load<B>(x.last + i) * simd::load<B>(x.decay + t * x.keys + i);
       simd::store(x.last + i, simd::max(product, B(fold_floor<Scalar>)));
     });
-  return !(*std::min_element(x.last, x.last + K) > fold_limit<Scalar>);
+    if (!(*std::min_element(x.last, x.last + K) > fold_limit<Scalar>)) return t;
+  }
+  return tokens;
 }
 
 /// The rows of the same head in the next block.
@@ -160,19 +163,25 @@ void run_block(const Inputs<Scalar>& in, const Block& block, Scalar scale, Index
   std::fill_n(x.o, block.count * x.values, Scalar{0});
   if (bonus) own_weights<Arch>(in, block, shared, scale, x.own);
   // Strong decay tends to last: after a block that did not fold, look before trying to.
-  const bool was_strong = strong;
-  if (was_strong) load_decays<Arch>(in.g, block, K, x.decay, x.keys);
-  const bool folded = !(was_strong && falls_low<Arch>(block.count, K, x)) &&
-                      fold<Arch>(in, block, shared, scale, x);
-  if (!folded) {
+  Index folded = block.count;
+  if (!strong) strong = !fold<Arch>(in, block, shared, scale, folded, x);
+  if (strong) {
+    load_decays<Arch>(in.g, block, K, x.decay, x.keys);
+    folded = foldable<Arch>(block.count, K, x);
     load_rows<Arch>(in.q, shared, scale, x.q, x.keys);
     load_rows<Arch>(in.k, shared, Scalar{1}, x.k, x.keys);
-    if (!was_strong) load_decays<Arch>(in.g, block, K, x.decay, x.keys);
+    if (folded > 0) fold<Arch>(in, block, shared, scale, folded, x);
+    strong = folded < block.count;
   }
-  strong = !folded;
-  carry<Arch, Scalar>(
-      {block.count, x.keys, x.values, x.q, x.k, folded ? x.last : x.decay, x.v, x.o, folded, bonus},
-      K, from, to, state, stride, ahead);
+  TileOperands<Scalar> run{folded, x.keys, x.values, x.q, x.k, x.last, x.v, x.o, true, bonus};
+  if (folded > 0) carry<Arch>(run, K, from, to, state, stride, ahead);
+  if (folded < block.count) {
+    run.folded = false;
+    run.tokens = block.count - folded;
+    run.q += folded * x.keys, run.k += folded * x.keys, run.decay = x.decay + folded * x.keys;
+    run.v += folded * x.values, run.o += folded * x.values;
+    carry<Arch>(run, K, from, to, state, stride, folded > 0 ? Ahead{} : ahead);
+  }
   for (Index t = 0; t < block.count; ++t) {
     const Scalar* out = x.o + t * x.values;
     const Scalar* v = x.v + t * x.values;

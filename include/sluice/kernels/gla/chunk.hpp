@@ -10,9 +10,9 @@
 ///   prefix_t   from the start of the chunk to what token t reads,
 ///   suffix_t   from what token t wrote to the end of the chunk,
 ///   total      through the whole chunk.
-/// Pairs use q prefix and k / prefix where the quotient is in range (the chunk "folds"); else
-/// sub-blocks of 16 tokens meet at their boundaries, and inside one the products run token by
-/// token. Both are exact for any gate, minus infinity included.
+/// Pairs use q prefix and k / prefix up to the last token whose quotient is in range (they
+/// "fold"); else sub-blocks of 16 tokens meet at their boundaries, and inside one the products run
+/// token by token. Both are exact for any gate, minus infinity included.
 #pragma once
 
 #include <sluice/kernels/gla/blocked.hpp>
@@ -31,18 +31,19 @@ struct Chunk {
   Scalar *q, *k, *decay;       // [tokens, keys]; q is scaled
   Scalar *prefix, *suffix, *total;
   Scalar *read, *write;        // q prefix and k suffix
-  Scalar *inverse, *quotient;  // if folded: 1 / decay from the start, and k times it
+  Scalar *inverse, *quotient;  // of foldable tokens: 1 / decay from the start, and k times it
   Scalar *v, *own;             // [tokens, values], [tokens]
   Scalar* pairs;               // [tokens, tokens], zero for j >= i
   Scalar* turned;              // something transposed, [max(keys, values), tokens]
   Scalar *spare, *corner;      // [tokens, keys], [2 sub-blocks + 1, keys]
-  bool folded, bonus;
+  Index foldable;              // leading tokens that fold
+  bool bonus;
 
   static Index size(Index C, Index keys, Index values) {
     return C * (10 * keys + values + C + 1 + std::max(keys, values)) + (2 * sub_block + 2) * keys;
   }
   Chunk(Scalar* memory, Index C, Index key_width, Index value_width)
-      : tokens(C), keys(key_width), values(value_width), folded(false), bonus(false) {
+      : tokens(C), keys(key_width), values(value_width), foldable(0), bonus(false) {
     const auto take = [&](Index n) { return std::exchange(memory, memory + n); };
     for (Scalar** rows :
          {&q, &k, &decay, &prefix, &suffix, &read, &write, &inverse, &quotient, &spare})
@@ -81,7 +82,7 @@ void load_chunk(const Inputs<Scalar>& in, const Block& block, Scalar scale,
   std::fill_n(x.decay + used * x.keys, padding * x.keys, Scalar{1});
   own_weights<Arch>(in, block, shared, scale, x.own);
   std::fill_n(x.own + used, padding, Scalar{0});
-  Scalar lowest = 1;
+  x.foldable = x.tokens;
   for (Index i = 0; i < x.keys; i += W) {
     B product(Scalar{1});
     for (Index t = 0; t < x.tokens; ++t) {
@@ -90,10 +91,15 @@ void load_chunk(const Inputs<Scalar>& in, const Block& block, Scalar scale,
       product = flushed(B(product * simd::load<B>(x.decay + at)));
       const B prefix = x.bonus ? before : product;
       simd::store(x.prefix + at, prefix);
+      simd::store(x.inverse + at, product);
       simd::store(x.read + at, B(simd::load<B>(x.q + at) * prefix));
     }
     simd::store(x.total + i, product);
-    for (Index l = i; l < i + W; ++l) lowest = std::min(lowest, x.total[l]);
+    const auto falls_low = [&](Index t) {
+      const Scalar* row = x.inverse + t * x.keys + i;
+      return !(*std::min_element(row, row + W) > fold_limit<Scalar>);
+    };
+    while (x.foldable > 0 && falls_low(x.foldable - 1)) --x.foldable;
     product = B(Scalar{1});
     for (Index t = x.tokens; t-- > 0;) {
       const Index at = t * x.keys + i;
@@ -102,17 +108,10 @@ void load_chunk(const Inputs<Scalar>& in, const Block& block, Scalar scale,
       product = flushed(B(product * simd::load<B>(x.decay + at)));
     }
   }
-  x.folded = lowest > fold_limit<Scalar>;
-  if (!x.folded) return;
-  for (Index i = 0; i < x.keys; i += W) {
-    B product(Scalar{1});
-    for (Index t = 0; t < x.tokens; ++t) {
-      const Index at = t * x.keys + i;
-      product = product * simd::load<B>(x.decay + at);
-      const B inverse = simd::reciprocal(product);
-      simd::store(x.inverse + at, inverse);
-      simd::store(x.quotient + at, B(simd::load<B>(x.k + at) * inverse));
-    }
+  for (Index at = 0; at < x.foldable * x.keys; at += W) {
+    const B inverse = simd::reciprocal(simd::load<B>(x.inverse + at));
+    simd::store(x.inverse + at, inverse);
+    simd::store(x.quotient + at, B(simd::load<B>(x.k + at) * inverse));
   }
 }
 

@@ -79,20 +79,23 @@ template <class Arch, class Scalar>
 void weigh_pairs(const Chunk<Scalar>& x) noexcept {
   using B = simd::Batch<Scalar, Arch>;
   const Index C = x.tokens, keys = x.keys;
-  if (x.folded) {
-    simd::transpose<Arch>(C, keys, x.quotient, keys, x.turned, C);
-    for (Index i = 0; i < C; i += sub_block)
-      simd::product<Arch, Scalar>(sub_block, i + sub_block, keys, {x.read + i * keys, keys, 1},
-                                  x.turned, C, x.pairs + i * C, C);
-  } else {
+  simd::transpose<Arch>(x.foldable, keys, x.quotient, keys, x.turned, C);
+  for (Index i = 0; i < x.foldable; i += sub_block) {
+    const Index rows = std::min(sub_block, x.foldable - i);
+    simd::product<Arch, Scalar>(rows, i + rows, keys, {x.read + i * keys, keys, 1}, x.turned, C,
+                                x.pairs + i * C, C);
+  }
+  if (x.foldable < C) {
     for_each_far_block<Arch>(x, [&](Index first) {
+      const Index skip = std::clamp<Index>(x.foldable - first, 0, sub_block);
       simd::transpose<Arch>(first, keys, x.spare, keys, x.turned, first);
-      simd::product<Arch, Scalar>(sub_block, first, keys,
-                                  {x.corner + (1 + sub_block) * keys, keys, 1}, x.turned, first,
-                                  x.pairs + first * C, C);
+      simd::product<Arch, Scalar>(sub_block - skip, first, keys,
+                                  {x.corner + (1 + sub_block + skip) * keys, keys, 1}, x.turned,
+                                  first, x.pairs + (first + skip) * C, C);
     });
     for (Index first = 0; first < C; first += sub_block)
       for_each_near_pair<Arch>(x, first, [&](Index i, Index j, const Scalar* w) {
+        if (i < x.foldable) return;
         B sum(Scalar{0});
         for_each_key<Arch, Scalar>(keys, [&](Index c) {
           sum = simd::madd(B(simd::load<B>(x.q + i * keys + c) * simd::load<B>(w + c)),
@@ -121,7 +124,7 @@ template <class Arch, class Scalar>
 void pairs_backward(const Chunk<Scalar>& x, const Scalar* dA, Scalar* dq, Scalar* dk) noexcept {
   using B = simd::Batch<Scalar, Arch>;
   const Index C = x.tokens, keys = x.keys;
-  if (x.folded) {
+  if (x.foldable == C) {
     for (Index i = 0; i < C; i += sub_block) {
       simd::product<Arch, Scalar>(sub_block, keys, i + sub_block, {dA + i * C, C, 1}, x.quotient,
                                   keys, x.spare, keys);
