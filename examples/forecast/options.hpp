@@ -19,13 +19,13 @@ struct Options {
   SeriesOptions series;
   Index lookback = 168, horizon = 24, season = 0;
 
-  Index width = 32, layers = 2, heads = 4;
-  double dropout = 0.1;
+  Index width = 32, layers = 2, heads = 2;
+  double dropout = 0.5;
 
-  int epochs = 30, patience = 8;
+  int epochs = 80, patience = 30;
   double minutes = 0;  ///< 0: no limit
-  Index batch = 16;
-  double learning_rate = 3e-3, weight_decay = 0.1;
+  Index batch = 8;
+  double learning_rate = 3e-4, weight_decay = 0.3;
   std::uint64_t seed = 1;
   int threads = 2;
 
@@ -97,7 +97,7 @@ inline std::optional<Options> parse_options(int argc, const char* const* argv) {
       ->check(CLI::Range(Index{0}, Index{64}))
       ->capture_default_str()
       ->group(model);
-  app.add_option("--heads", o.heads, "Heads of the attention; must divide the width")
+  app.add_option("--heads", o.heads, "Heads of the attention; twice as many must divide the width")
       ->check(positive)
       ->capture_default_str()
       ->group(model);
@@ -153,9 +153,10 @@ inline std::optional<Options> parse_options(int argc, const char* const* argv) {
     throw InputError(std::string(e.what()) + " (--help shows all options)");
   }
   o.series.separator = detail::parse_separator(separator);
-  if (o.width % o.heads != 0)
-    throw InputError("--heads " + std::to_string(o.heads) + " does not divide --width " +
-                     std::to_string(o.width) + " (try --heads 4 --width 32)");
+  if (o.width % (2 * o.heads) != 0)
+    throw InputError("--width " + std::to_string(o.width) +
+                     " must be a multiple of twice --heads " + std::to_string(o.heads) +
+                     " (try --heads 2 --width 32)");
   return o;
 }
 

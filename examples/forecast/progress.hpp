@@ -52,6 +52,7 @@ struct Standing {
   double train = 0;       ///< mean loss of the epoch so far
   double validation = 0;  ///< after the last whole epoch
   double best = 0;        ///< best validation so far
+  double rows_per_second = 0;
 };
 
 /// Redraws its line at most five times a second on a terminal; elsewhere prints one line an epoch.
@@ -71,6 +72,9 @@ class Progress {
     }
     line += "  train " + fixed(s.train, 4);
     if (s.best > 0) line += "  validation " + fixed(s.validation, 4) + "  best " + fixed(s.best, 4);
+    char speed[32];
+    std::snprintf(speed, sizeof speed, "  %.0f k rows/s", s.rows_per_second / 1000);
+    line += speed;
     if (s.done > 0.01) {
       const int left = int(now * (1 - s.done) / s.done + 0.5);
       char time[32];

@@ -51,7 +51,9 @@
 #include <sluice/layers/recent_rows.hpp>
 #include <sluice/layers/rms_norm.hpp>
 #include <sluice/layers/streamable.hpp>
+#include <sluice/models/forecaster.hpp>
 #include <sluice/models/gla_lm.hpp>
+#include <sluice/models/stream.hpp>
 #include <sluice/ops/activation.hpp>
 #include <sluice/ops/arithmetic.hpp>
 #include <sluice/ops/dropout.hpp>

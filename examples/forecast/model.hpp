@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT
+/// \file
+/// The forecasting model on a series: its inputs, its linear start, its forecasts.
+#pragma once
+
+#include "baseline_set.hpp"
+
+#include <sluice/models/forecaster.hpp>
+#include <sluice/models/stream.hpp>
+
+#include <cmath>
+#include <memory>
+
+namespace forecast {
+
+using Model = sluice::Forecaster<float>;
+using sluice::Tape;
+using sluice::Tensor;
+using sluice::View;
+
+/// What the model reads: every row standardised, with the place of the row in its season as sine
+/// and cosine of one and two turns a season.
+struct ModelInputs {
+  Tensor<float, 3> rows;  ///< [1, rows, variates + covariates]
+  Index variates, covariates;
+};
+
+inline Index covariates_of(Index season) { return season < 2 ? 0 : season < 4 ? 2 : 4; }
+
+inline ModelInputs model_inputs(const Matrix& rows, Index season) {
+  const Index T = rows.rows(), C = rows.cols(), E = covariates_of(season);
+  ModelInputs inputs{Tensor<float, 3>(1, T, C + E), C, E};
+  for (Index t = 0; t < T; ++t) {
+    for (Index c = 0; c < C; ++c) inputs.rows(0, t, c) = float(rows(t, c));
+    for (Index e = 0; e < E; ++e) {
+      const double turns = double(1 + e / 2) * double(t % season) / double(season);
+      const double angle = 2 * 3.141592653589793 * turns;
+      inputs.rows(0, t, C + e) = float(e % 2 == 0 ? std::sin(angle) : std::cos(angle));
+    }
+  }
+  return inputs;
+}
+
+/// Begins the linear path as the ridge solution on the training rows: found in closed form, it is
+/// better than what a short training finds, and training goes on from there.
+inline void start_linear_path(Model& model, const ModelInputs& inputs, Index train,
+                              double strength) {
+  const Index C = inputs.variates, E = inputs.covariates, R = model.config.recent;
+  const Index H = model.config.horizon, width = R * C + E + 1, count = train - H - (R - 1);
+  if (count < 1) return;
+  const auto& x = inputs.rows;
+  Eigen::MatrixXd gram = Eigen::MatrixXd::Zero(width, width);
+  Eigen::MatrixXd cross = Eigen::MatrixXd::Zero(width, H * C);
+  Eigen::VectorXd f(width), y(H * C);
+  for (Index t = R - 1; t + H < train; ++t) {
+    for (Index c = 0; c < C; ++c) {
+      const double now = x(0, t, c);
+      for (Index k = 0; k < R; ++k) f[k * C + c] = k == 0 ? now : x(0, t - k, c) - now;
+      for (Index h = 0; h < H; ++h) y[h * C + c] = x(0, t + 1 + h, c) - now;
+    }
+    for (Index e = 0; e < E; ++e) f[R * C + e] = x(0, t, C + e);
+    f[width - 1] = 1;
+    gram.selfadjointView<Eigen::Lower>().rankUpdate(f);
+    cross.noalias() += f * y.transpose();
+  }
+  gram.diagonal().head(width - 1).array() += strength * double(count);
+  const Matrix weight = gram.selfadjointView<Eigen::Lower>().ldlt().solve(cross);
+  for (Index o = 0; o < H * C; ++o) {
+    for (Index i = 0; i < R * C; ++i) model.skip.weight(o, i) = float(weight(i, o));
+    for (Index e = 0; e < E; ++e) model.skip_covariates->weight(o, e) = float(weight(R * C + e, o));
+    (*model.skip.bias)(o) = float(weight(width - 1, o));
+  }
+}
+
+/// What the model says at every row, having read all rows before: [rows, horizon * variates],
+/// changes relative to the row.
+inline Matrix all_forecasts(const Model& model, const ModelInputs& inputs,
+                            sluice::Executor executor = {}) {
+  Tape<float> tape(executor);
+  tape.start();
+  auto state = model.initial_state(1);
+  const auto y = model(tape.input(View<const float, 3>(inputs.rows)), state).value;
+  Matrix out(y.dim(1), y.dim(2));
+  for (Index t = 0; t < out.rows(); ++t)
+    for (Index i = 0; i < out.cols(); ++i) out(t, i) = y.row(0, t)[i];
+  return out;
+}
+
+/// Forecasts of windows, read off `all_forecasts`. Keeps a reference to `rows`.
+inline Predictor predictor(Matrix changes, const Matrix& rows, Index horizon) {
+  const auto kept = std::make_shared<const Matrix>(std::move(changes));
+  return [kept, &rows, horizon](Index first, Index count, Forecasts& out) {
+    const Index C = rows.cols();
+    for (Index w = 0; w < count; ++w)
+      for (Index h = 0; h < horizon; ++h)
+        out.row(w * horizon + h) =
+            rows.row(first + w - 1) + kept->row(first + w - 1).segment(h * C, C);
+  };
+}
+
+}  // namespace forecast

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: MIT
+/// \file
+/// A forecaster of several variates that reads one row a step and at every step forecasts the next
+/// rows of all of them.
+#pragma once
+
+#include <sluice/layers/recent_rows.hpp>
+#include <sluice/models/gla_lm.hpp>
+#include <sluice/ops/dropout.hpp>
+#include <sluice/ops/slice.hpp>
+
+#include <optional>
+#include <tuple>
+#include <vector>
+
+namespace sluice {
+
+struct ForecasterConfig {
+  Index variates = 1;    ///< columns that are read and forecast
+  Index covariates = 0;  ///< columns known beforehand, such as the hour, that are only read
+  Index horizon = 24;    ///< rows forecast at every step
+  Index recent = 24;     ///< rows side by side in front of the linear part and the blocks
+  Index width = 32, layers = 2, heads = 2;
+  double input_dropout = 0, dropout = 0, head_dropout = 0;  ///< on the rows, branches, and output
+};
+
+/// A linear map of the recent rows plus a stack of gated-linear-attention blocks for what it
+/// leaves:
+///
+///     y = skip(recent rows, covariates) + head(norm(blocks(embed(recent rows, covariates))))
+///
+/// y[b, t, h variates + c] is the change of variate c from row t to row t + 1 + h. The skip path is
+/// a vector autoregression and may begin as a fitted one; the head begins near zero.
+template <class S>
+struct Forecaster {
+  using Scalar = S;
+  using Config = ForecasterConfig;
+
+  struct State {
+    typename RecentRows<S>::State recent;
+    std::vector<typename GLABlock<S>::State> blocks;
+    static constexpr auto fields() {
+      return std::tuple{field("recent", &State::recent), field("blocks", &State::blocks)};
+    }
+  };
+
+  Config config;
+  RecentRows<S> recent;
+  Linear<S> skip, embed;
+  std::optional<Linear<S>> skip_covariates, embed_covariates;
+  std::vector<GLABlock<S>> blocks;
+  RMSNorm<S> norm;
+  Linear<S> head;
+
+  /// \throws ArgumentError  if the sizes do not fit each other.
+  Forecaster(const Config& c, Rng& rng)
+      : config(c),
+        recent(c.variates, c.recent),
+        skip(c.variates * c.recent, c.horizon * c.variates, rng, {.bias = true, .deviation = 1e-3}),
+        embed(c.variates * c.recent, c.width, rng, {.bias = true}),
+        norm(c.width, 1e-6),
+        head(c.width, c.horizon * c.variates, rng, {.bias = false, .deviation = 1e-4}) {
+    if (c.covariates > 0) {
+      skip_covariates.emplace(c.covariates, c.horizon * c.variates, rng,
+                              LinearOptions{.bias = false, .deviation = 1e-3});
+      embed_covariates.emplace(c.covariates, c.width, rng);
+    }
+    GatedLinearAttentionConfig mixer;
+    mixer.width = c.width;
+    mixer.num_heads = c.heads;
+    mixer.deviation = std::sqrt(1 / (3.0 * double(c.width)));
+    for (Index i = 0; i < c.layers; ++i) blocks.emplace_back(mixer, 2 * c.width, rng);
+  }
+
+  static constexpr auto fields() {
+    using L = Forecaster;
+    return std::tuple{field("skip", &L::skip),     field("skip_covariates", &L::skip_covariates),
+                      field("embed", &L::embed),   field("embed_covariates", &L::embed_covariates),
+                      field("blocks", &L::blocks), field("norm", &L::norm),
+                      field("head", &L::head)};
+  }
+
+  State initial_state(Index batch) const {
+    State state{recent.initial_state(batch), {}};
+    for (const auto& block : blocks) state.blocks.push_back(block.initial_state(batch));
+    return state;
+  }
+
+  /// x [B, T, variates + covariates] -> y [B, T, horizon variates].
+  Variable<S, 3> operator()(const Variable<S, 3>& x, State& state) const {
+    return run(x, state, nullptr);
+  }
+
+  /// The same with dropout while recording, its masks drawn from `masks`.
+  Variable<S, 3> operator()(const Variable<S, 3>& x, State& state, Rng& masks) const {
+    return run(x, state, &masks);
+  }
+
+ private:
+  Variable<S, 3> run(const Variable<S, 3>& x, State& state, Rng* masks) const {
+    const auto thin = [&](const Variable<S, 3>& v, double probability) {
+      return masks && probability > 0 ? dropout(v, probability, *masks) : v;
+    };
+    const auto rows = recent(slice(x, 2, 0, config.variates), state.recent);
+    auto y = skip(thin(rows, config.input_dropout));
+    auto z = embed(thin(rows, config.input_dropout));
+    if (config.covariates > 0) {
+      const auto known = slice(x, 2, config.variates, config.covariates);
+      y = y + (*skip_covariates)(known);
+      z = z + (*embed_covariates)(known);
+    }
+    for (std::size_t i = 0; i < blocks.size(); ++i)
+      z = x.tape->tidy([&] {
+        const auto& block = blocks[i];
+        const auto h = z + thin(block.attn(block.attn_norm(z), state.blocks[i]), config.dropout);
+        return Variable<S, 3>(h + thin(block.mlp(block.mlp_norm(h)), config.dropout));
+      });
+    return y + head(thin(norm(z), config.head_dropout));
+  }
+};
+
+}  // namespace sluice

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MIT
+#include "support/catch.hpp"
+#include "support/layer_laws.hpp"
+
+#include <sluice/models/forecaster.hpp>
+#include <sluice/models/stream.hpp>
+
+using namespace sluice;
+
+namespace {
+
+ForecasterConfig small() {
+  ForecasterConfig c;
+  c.variates = 2, c.covariates = 3, c.horizon = 4, c.recent = 3, c.width = 8, c.layers = 2;
+  return c;
+}
+
+/// The head begins near zero; a test wants all paths to carry signal.
+template <class S>
+Forecaster<S> loud(const ForecasterConfig& c) {
+  Rng rng(5);
+  Forecaster<S> model(c, rng);
+  fill_normal(model.head.weight, rng, S(0.5));
+  return model;
+}
+
+}  // namespace
+
+TEST_CASE("the forecaster keeps the laws of streamable layers", "[forecaster]") {
+  testing::require_layer_laws(loud<double>(small()), 5);
+  auto plain = small();
+  plain.covariates = 0;
+  testing::require_layer_laws(loud<double>(plain), 2);
+}
+
+TEST_CASE("dropout acts while recording only, and not without masks", "[forecaster]") {
+  auto c = small();
+  c.input_dropout = c.dropout = c.head_dropout = 0.5;
+  const auto model = loud<double>(c);
+  auto gradient = zeros_like(model);
+  const auto x = testing::uniform<double, 3>({1, 9, 5}, -1, 1, 1);
+  const auto run = [&](bool recording, bool masked) {
+    Tape<double> tape;
+    auto state = model.initial_state(1);
+    Rng masks(3);
+    if (recording)
+      tape.record(model, gradient);
+    else
+      tape.start();
+    const auto input = tape.input(View<const double, 3>(x));
+    const auto y = masked ? model(input, state, masks) : model(input, state);
+    return std::vector<double>(y.value.data(), y.value.data() + y.value.size());
+  };
+  CHECK(run(false, true) == run(false, false));
+  CHECK(run(true, false) == run(false, false));
+  CHECK(run(true, true) != run(false, false));
+}
+
+TEST_CASE("a stream answers as the whole pass does, forks, and allocates nothing", "[stream]") {
+  const auto model = loud<double>(small());
+  const Index T = 40, history = 29;
+  const auto x = testing::uniform<double, 3>({2, T, 5}, -1, 1, 2);
+  Tape<double> tape;
+  tape.start();
+  auto state = model.initial_state(2);
+  const auto whole = model(tape.input(View<const double, 3>(x)), state);
+
+  Stream stream(model, 5, 2);
+  stream.read(View<const double, 3>(testing::slice_tokens(x, 0, history)), 7);
+  auto fork = stream;
+  for (Index t = history; t < T; ++t) {
+    const auto row = testing::slice_tokens(x, t, t + 1);
+    const auto before = testing::allocations();
+    const auto y = stream.step(View<const double, 3>(row));
+    CHECK(testing::allocations() == before);
+    for (Index b = 0; b < 2; ++b)
+      for (Index i = 0; i < 8; ++i)
+        CHECK(std::abs(y.row(b, 0)[i] - whole.value.row(b, t)[i]) < 1e-12);
+  }
+  const auto other = testing::uniform<double, 3>({2, 1, 5}, -1, 1, 3);
+  const double told = fork.step(View<const double, 3>(other)).row(0, 0)[0];
+  CHECK(told != whole.value.row(0, history)[0]);  // another row, another answer
+  CHECK_THROWS_WITH(stream.step(View<const double, 3>(x)),
+                    "Stream::step: x must be [2, 1, 5] to fit the stream, got [2, 40, 5]");
+}
