@@ -28,15 +28,15 @@ sluice::ForecasterConfig configuration(const Options& o, const ModelInputs& inpu
 }
 
 /// Reads the test rows one by one from a saved model, and compares with what it said at once.
-void stream_test_rows(const Model& model, const ModelInputs& inputs, Index first,
+void stream_test_rows(const Model& model, const ModelInputs& inputs, Index first, Index last,
                       const Matrix& at_once) {
-  const Index T = inputs.rows.dimension(1), width = inputs.rows.dimension(2);
+  const Index width = inputs.rows.dimension(2);
   const View<const float, 3> all(inputs.rows);
   sluice::Stream stream(model, width);
   stream.read(slice(all, 1, 0, first));
   double difference = 0;
   std::vector<double> micros;
-  for (Index t = first; t < T; ++t) {
+  for (Index t = first; t < last; ++t) {
     const Clock clock;
     const auto y = stream.step(slice(all, 1, t, 1));
     micros.push_back(1e6 * clock.seconds());
@@ -47,7 +47,7 @@ void stream_test_rows(const Model& model, const ModelInputs& inputs, Index first
   std::printf(
       "  streamed %s test rows one by one from the saved model: %.1f us a step (median),\n"
       "  largest difference to reading them at once %.1e\n",
-      grouped(T - first).c_str(), quantile(micros, 0.5), difference);
+      grouped(last - first).c_str(), quantile(micros, 0.5), difference);
 }
 
 void print_verdict(const std::vector<Contender>& contenders) {
@@ -110,7 +110,7 @@ void run(const Options& o) {
       "  data's own units\n",
       grouped(count).c_str(), grouped(o.horizon).c_str());
   print_verdict(contenders);
-  stream_test_rows(trained.model, inputs, first, at_once);
+  stream_test_rows(trained.model, inputs, first, borders.test.end, at_once);
 
   const auto intervals =
       error_quantiles(rows, borders.validation.begin + o.lookback,

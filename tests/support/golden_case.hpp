@@ -6,9 +6,11 @@
 #include <sluice/io/safetensors_reader.hpp>
 
 #include <algorithm>
+#include <cctype>
+#include <cstdlib>
 #include <filesystem>
 #include <optional>
-#include <regex>
+#include <stdexcept>
 #include <string>
 #include <type_traits>
 #include <vector>
@@ -96,11 +98,18 @@ class GoldenCase {
     if (begin == std::string::npos) return common;
     const bool cut = wide && narrow != std::string::npos && narrow > begin;
     const std::string part = all.substr(begin, cut ? narrow - begin : std::string::npos);
-    static const std::regex power("[0-9.]+e-[0-9]+");
-    std::sregex_iterator stated(part.begin(), part.end(), power);
-    const std::sregex_iterator end;
-    if (gradient && stated != end) ++stated;
-    return stated == end ? common : std::max(common, std::stod(stated->str()));
+    // The first such number is for outputs, the second for gradients; "<= 1e-12" is one.
+    double stated[2] = {0, 0};
+    std::size_t found_numbers = 0;
+    for (std::size_t e = part.find("e-"); e != std::string::npos && found_numbers < 2;
+         e = part.find("e-", e + 2)) {
+      std::size_t first = e;
+      while (first > 0 && (std::isdigit(static_cast<unsigned char>(part[first - 1])) != 0 ||
+                           part[first - 1] == '.'))
+        --first;
+      if (first < e) stated[found_numbers++] = std::strtod(part.c_str() + first, nullptr);
+    }
+    return std::max(common, stated[gradient ? 1 : 0]);
   }
 
  private:

@@ -181,6 +181,9 @@ void composed_gated_rms_norm(const GoldenCase& c, Report& report,
   const Index N = l.x.dimension(0), D = l.x.dimension(1);
   const Index G = options.group_size == 0 ? D : options.group_size;
   if (G <= 0 || D % G != 0) c.fail("group_size does not divide the width");
+  for (const auto* parameter : {&weight, &bias})
+    if (*parameter && parameter->value->size() != D)
+      c.fail("\"" + parameter->name + "\" does not match x");
   const Scalar eps = Scalar(options.eps);
   const bool gated = c.has("in.z");
   Matrix<Scalar> z = gated ? c.rows<Scalar>("in.z") : l.x;

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: MIT
+/// \file
+/// Every family registers its rows, named family/form/scalar with named arguments.
+#pragma once
+
+namespace sluice::bench {
+
+void register_simd();
+void register_product();
+void register_gla(int threads);
+void register_linear(int threads);
+void register_norm();
+void register_block(int threads);
+
+}  // namespace sluice::bench
