@@ -55,8 +55,8 @@ struct BackwardScratch {
 
 /// Steps 1 to 4: dq and dk without the own token, dk_state the part of dk through D.
 template <class Arch, class Scalar>
-void data_gradients(const BackwardScratch<Scalar>& s, Index K, const Scalar* D,
-                    Index stride) noexcept {
+void data_gradients(const BackwardScratch<Scalar>& s, Index K, const Scalar* D, Index stride,
+                    Ahead& ahead) noexcept {
   const Chunk<Scalar>& x = s.x;
   const Index C = x.tokens, keys = x.keys, values = x.values;
   simd::transpose<Arch>(C, values, x.v, values, x.turned, C);
@@ -70,8 +70,11 @@ void data_gradients(const BackwardScratch<Scalar>& s, Index K, const Scalar* D,
     std::fill(s.dA + i * C + i, s.dA + (i + 1) * C, Scalar{0});
   }
 
+  constexpr Index some = saved_every / 8;  // rows asked for between two products
+  ahead.request(some);
   simd::product<Arch, Scalar>(C, keys, values, {s.cotangent, values, 1}, s.turned_state, keys, s.dk,
                               keys);
+  ahead.request(some);
   std::fill_n(s.dq, C * keys, Scalar{0});
   add_scaled<Arch>(C, keys, x.prefix, s.dk, s.dq);
   simd::product<Arch, Scalar>(C, keys, values, {x.v, values, 1}, s.turned_gradient, keys, s.dk,
@@ -79,15 +82,20 @@ void data_gradients(const BackwardScratch<Scalar>& s, Index K, const Scalar* D,
   std::fill_n(s.dk_state, C * keys, Scalar{0});
   add_scaled<Arch>(C, keys, x.suffix, s.dk, s.dk_state);
 
+  ahead.request(some);
   weigh_pairs<Arch>(x);
+  ahead.request(some);
   for (Index t = 0; t < C; ++t) x.pairs[t * C + t] = x.own[t];
   simd::product<Arch, Scalar>(C, values, K, {x.write, keys, 1}, D, stride, s.dv, values);
+  ahead.request(some);
   for (Index j = 0; j < C; j += sub_block)
     simd::product<Arch, Scalar>(sub_block, values, C - j, {x.pairs + j * C + j, 1, C},
                                 s.cotangent + j * values, values, s.dv + j * values, values,
                                 simd::Write::add);
   std::fill_n(s.dk, C * keys, Scalar{0});
+  ahead.request(some);
   pairs_backward<Arch>(x, s.dA, s.dq, s.dk);
+  ahead.request(some);
 }
 
 /// Step 5, with dk still that of the pairs alone.
@@ -175,12 +183,32 @@ void store_gate_gradient(const BackwardScratch<Scalar>& s, const Block& block, b
   }
 }
 
+/// What the chunk before `block` of the same head will read and write.
+template <class Scalar>
+Ahead chunk_before(const Inputs<Scalar>& in, const Block& block, const Scalar* state,
+                   const View<const Scalar, 4>& dout, const Gradients<Scalar>& grads) noexcept {
+  const Index K = in.q.dim(3), V = in.v.dim(3), h = block.head, b = block.row;
+  const Index t = block.begin - saved_every, hq = h / (in.v.dim(2) / in.q.dim(2));
+  Ahead ahead;
+  ahead.tokens = saved_every;
+  const auto add = [&](const auto& x, Index head) {
+    if (x) ahead.add(x.row(b, t, head), x.stride(1), x.dim(3));
+  };
+  add(in.q, hq), add(in.k, hq), add(in.v, h), add(dout, h);
+  add(grads.dq, hq), add(grads.dk, hq), add(grads.dv, h);
+  if (in.g.kind() == GateKind::vector) add(in.g.view(), h);
+  if (grads.dg.kind() == GateKind::vector) add(grads.dg.view(), h);
+  const Index part = K * V / saved_every;  // of the state, a part with every token
+  ahead.add(state, part, part);
+  return ahead;
+}
+
 /// One chunk of one head. D [K, stride] goes from the gradient after the chunk to that before it.
 template <class Arch, class Scalar>
 void chunk_backward(const Inputs<Scalar>& in, const Block& block, Scalar scale, const Scalar* state,
                     const View<const Scalar, 4>& dout, Scalar* D, Index stride, Scalar* du,
-                    Scalar* dg_constant, const Gradients<Scalar>& grads,
-                    BackwardScratch<Scalar>& s) noexcept {
+                    Scalar* dg_constant, const Gradients<Scalar>& grads, BackwardScratch<Scalar>& s,
+                    Ahead ahead) noexcept {
   const Index K = in.q.dim(3), V = in.v.dim(3), group = in.v.dim(2) / in.q.dim(2);
   Chunk<Scalar>& x = s.x;
   load_chunk<Arch>(in, block, scale, x);
@@ -193,7 +221,8 @@ void chunk_backward(const Inputs<Scalar>& in, const Block& block, Scalar scale, 
   }
   simd::transpose<Arch>(K, V, state, V, s.turned_state, x.keys);
   simd::transpose<Arch>(K, V, D, stride, s.turned_gradient, x.keys);
-  data_gradients<Arch>(s, K, D, stride);
+  data_gradients<Arch>(s, K, D, stride, ahead);
+  ahead.request(saved_every);
   if (grads.dg.kind() != GateKind::none) {
     gate_gradient<Arch>(s);
     store_gate_gradient<Arch>(s, block, grads.accumulate, grads.dg, dg_constant);
@@ -273,9 +302,14 @@ void backward(const std::type_identity_t<Inputs<Scalar>>& in, Scalar scale,
       for (Index h = first; h < last; ++h) {
         const Index begin = tokens.begin + chunk * saved_every;
         const detail::Block block{tokens.row, begin, std::min(saved_every, tokens.end - begin), h};
-        detail::chunk_backward<Arch>(
-            in, block, scale, saved.row(first_saved[n] + chunk, h, 0), dout, D.at(n, h), D.stride(),
-            du ? du + (n * HV + h) * keys : nullptr, dg ? dg + n * HV + h : nullptr, grads, s);
+        const Scalar* state = saved.row(first_saved[n] + chunk, h, 0);
+        const detail::Ahead ahead =
+            chunk == 0 ? detail::Ahead{}
+                       : detail::chunk_before(
+                             in, block, saved.row(first_saved[n] + chunk - 1, h, 0), dout, grads);
+        detail::chunk_backward<Arch>(in, block, scale, state, dout, D.at(n, h), D.stride(),
+                                     du ? du + (n * HV + h) * keys : nullptr,
+                                     dg ? dg + n * HV + h : nullptr, grads, s, ahead);
       }
     for (Index h = first; h < last; ++h) D.leave(n, h, 0, values);
   });

@@ -25,14 +25,14 @@ struct TileOperands {
   bool folded, bonus;   ///< with a bonus, o reads the state before the update
 };
 
-/// The rows that the next block will read: asked for a token at a time, between tiles, so that
+/// The rows that the next block will touch: asked for a token at a time, between products, so that
 /// they arrive while this block computes. They lie too far apart for the hardware to foresee.
 struct Ahead {
   struct Rows {
     const char* data;
     Index stride, bytes;
   };
-  Rows rows[4] = {};
+  Rows rows[10] = {};
   int streams = 0;
   Index tokens = 0, next = 0;
 
