@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <string>
 
 #include <sys/wait.h>
@@ -92,7 +93,39 @@ TEST_CASE("what cannot be used is refused with exit code 2", "[examples][program
   check_refused("--horizon 0", "--horizon");
   check_refused("--horizon day", "--help shows all options");
   check_refused("--colour", "--colour");
-  check_refused("--width 30 --heads 4", "does not divide");
+  check_refused("--width 30 --heads 4", "--width 30 must be a multiple of twice --heads 4");
   check_refused("--separator ab", "is not one character");
   check_refused("--columns humidity", "there is no column 'humidity'");
+}
+
+TEST_CASE("a short training writes every file, and threads change no bit of them",
+          "[examples][program]") {
+  const Folder folder;
+  const auto text = [&](const std::string& name) {
+    std::ifstream in(folder.path / name, std::ios::binary);
+    return std::string(std::istreambuf_iterator<char>(in), {});
+  };
+  const auto out = [&](const char* name) { return "'" + (folder.path / name).string() + "'"; };
+  const Answer one = run("--epochs 2 --no-plot --threads 1 --out " + out("one"));
+  CAPTURE(one.text);
+  REQUIRE(one.code == 0);
+  CHECK(one.text.find("gated linear attention") != std::string::npos);
+  CHECK(one.text.find("us a step") != std::string::npos);
+  const Answer two = run("--epochs 2 --no-plot --threads 2 --out " + out("two"));
+  REQUIRE(two.code == 0);
+  CHECK(text("one/forecast.csv").size() > 1000);
+  CHECK(text("one/forecast.csv") == text("two/forecast.csv"));
+  CHECK(text("one/model.safetensors") == text("two/model.safetensors"));
+
+  const Answer loaded =
+      run("--no-plot --out " + out("three") + " --load " + out("one/model.safetensors"));
+  REQUIRE(loaded.code == 0);
+  CHECK(text("one/forecast.csv") == text("three/forecast.csv"));
+
+  std::ofstream(folder.path / "cut.safetensors", std::ios::binary)
+      << text("one/model.safetensors").substr(0, 5000);
+  check_refused("--no-plot --out " + out("four") + " --load " + out("cut.safetensors"),
+                "cut.safetensors");
+  check_refused("--no-plot -H 12 --out " + out("four") + " --load " + out("one/model.safetensors"),
+                "pass --horizon 24");
 }
