@@ -44,32 +44,3 @@ TEST_CASE("recent rows refuse what does not fit", "[layers][error]") {
       layer(tape.input(View<const float, 3>(x)), state),
       "RecentRows: x must be [2, 5, 3] to have the width of the layer, got [2, 5, 4]");
 }
-
-TEMPLATE_TEST_CASE("recent rows by variate and with features beside: laws", "[layers][law]", float,
-                   double) {
-  const RecentRowsOptions options{.beside = GENERATE(Index(0), Index(3)),
-                                  .by_variate = GENERATE(false, true)};
-  CAPTURE(options.beside, options.by_variate);
-  testing::require_layer_laws(RecentRows<TestType>(5, 4, options), 5 + options.beside);
-}
-
-TEST_CASE("the order of features is an option", "[layers]") {
-  const auto x = testing::uniform<double, 3>({2, 17, 5}, -1, 1, 1);
-  const RecentRows<double> plain(3, 4, {.beside = 2, .by_variate = false});
-  const RecentRows<double> grouped(3, 4, {.beside = 2, .by_variate = true});
-  auto state = plain.initial_state(2), other = grouped.initial_state(2);
-  Tape<double> tape;
-  tape.start();
-  const auto in = tape.input(View<const double, 3>(x));
-  const auto y = plain(in, state), z = grouped(in, other);
-  REQUIRE(y.shape() == Shape<3>{2, 17, 14});
-  for (Index t = 0; t < 17; ++t) {
-    for (Index k = 0; k < 4; ++k)
-      for (Index c = 0; c < 3; ++c)
-        CHECK(y.value.row(1, t)[k * 3 + c] == z.value.row(1, t)[c * 4 + k]);
-    for (Index i = 0; i < 2; ++i) {
-      CHECK(y.value.row(1, t)[12 + i] == x(1, t, 3 + i));
-      CHECK(z.value.row(1, t)[12 + i] == x(1, t, 3 + i));
-    }
-  }
-}

@@ -1,121 +1,81 @@
 // SPDX-License-Identifier: MIT
 /// \file
-/// A causal layer that is fed row by row: its state, and the memory that a step needs.
+/// A model in use, one row at a time: its state and its memory, as one value.
 #pragma once
 
+#include <sluice/core/tape.hpp>
 #include <sluice/core/tensor.hpp>
 #include <sluice/layers/streamable.hpp>
 
 #include <algorithm>
-#include <concepts>
-#include <utility>
 
 namespace sluice {
 
-/// Reads one sequence, at once or as it comes.
+/// Reads rows and answers each. The first step is taken in the constructor, on a state that is then
+/// thrown away, so that no later one allocates. Copies go their own ways: try two futures.
 ///
-///     Stream stream(model);
-///     stream.read(history);                          // the past, at full speed
-///     for (;;) use(stream.step(source.next()));      // one token; allocates nothing
-///     auto fork = stream;                            // states are values: try two futures
-///
-/// The layer must outlive the stream and keep its sizes; new weights count from the next token on.
-/// Outputs are valid until the next call.
-template <Streamable L>
+/// The model is referred to, not copied, and may serve many streams.
+template <Streamable Model>
 class Stream {
  public:
-  using Scalar = typename L::Scalar;
-  using State = typename L::State;
+  using Scalar = typename Model::Scalar;
 
-  /// For a layer that reads tokens of the given width. Steps once on scratch, so that later steps
-  /// find their memory.
-  Stream(const L& layer, Index width, Executor executor = {})
-      : layer_(&layer),
-        width_(width),
-        executor_(executor),
-        state_(layer.initial_state(1)),
-        tape_(executor) {
-    warm_up();
+  /// A stream at its beginning, for rows of the given width.
+  Stream(const Model& model, Index width, Index batch = 1)
+      : model_(&model), width_(width), state_(model.initial_state(batch)), batch_(batch) {
+    warm();
   }
-
-  /// For a layer that tells its width.
-  explicit Stream(const L& layer, Executor executor = {}) requires requires {
-    { layer.in() } -> std::convertible_to<Index>;
-  } : Stream(layer, layer.in(), executor) {}
 
   Stream(const Stream& other)
-      : layer_(other.layer_),
-        width_(other.width_),
-        executor_(other.executor_),
-        state_(other.state_),
-        tape_(other.executor_) {
-    warm_up();
+      : model_(other.model_), width_(other.width_), state_(other.state_), batch_(other.batch_) {
+    warm();
   }
   Stream& operator=(const Stream& other) {
-    if (this != &other) *this = Stream(other);
+    state_ = other.state_;
+    model_ = other.model_, width_ = other.width_, batch_ = other.batch_;
+    warm();
     return *this;
   }
-  Stream(Stream&&) = default;
-  Stream& operator=(Stream&&) = default;
 
-  /// The output for the next token. token [width] -> [width of the output].
-  /// \throws ShapeError  if the token has another width; the state is then as it was.
-  View<const Scalar, 1> step(const View<const Scalar, 1>& token) {
-    require_shape("Stream::step", "token", token.shape(), {width_}, "to suit the layer");
-    return last(advance({token.data(), {1, 1, width_}}, state_));
+  /// Reads one row of every sequence, x [B, 1, width]; the answer [B, 1, ...] is good until the
+  /// next call. Allocates nothing.
+  /// \throws ShapeError  if the row does not fit; the stream is then as it was.
+  View<const Scalar, 3> step(const View<const Scalar, 3>& x) {
+    require_shape("Stream::step", "x", x.shape(), {batch_, 1, width_}, "to fit the stream");
+    tape_.start();
+    return (*model_)(tape_.input(x), state_).value;
   }
 
-  /// The output for the last of some tokens [T, width]; no data if there are none. Reads them in
-  /// pieces, so that the memory does not grow with T.
-  View<const Scalar, 1> read(const View<const Scalar, 2>& tokens) {
-    return read(tokens, [](Index, const View<const Scalar, 2>&) {});
-  }
-
-  /// The same, and calls `use(from, outputs)` with the outputs [n, ..] of tokens from, from + 1,
-  /// ...
-  template <std::invocable<Index, View<const Scalar, 2>> Use>
-  View<const Scalar, 1> read(const View<const Scalar, 2>& tokens, Use&& use) {
-    const Index T = tokens.dim(0);
-    require_shape("Stream::read", "tokens", tokens.shape(), {T, width_}, "to suit the layer");
-    View<const Scalar, 1> newest;
-    for (Index from = 0; from < T; from += piece) {
-      const Index n = std::min(piece, T - from);
-      const auto y = advance({tokens.row(from), {1, n, width_}, {0, tokens.stride(0), 1}}, state_);
-      use(from, View<const Scalar, 2>(y.row(0, 0), {n, y.dim(2)}, {y.stride(1), 1}));
-      newest = last(y);
+  /// Reads many rows, x [B, T, width], at full speed and in bounded memory, and answers none.
+  /// \throws ShapeError  if the rows do not fit; the stream is then as it was.
+  void read(const View<const Scalar, 3>& x, Index piece = 1024) {
+    require_shape("Stream::read", "x", x.shape(), {batch_, x.dim(1), width_}, "to fit the stream");
+    Tape<Scalar> tape;
+    for (Index t = 0; t < x.dim(1); t += piece) {
+      const Index count = std::min(piece, x.dim(1) - t);
+      Tensor<Scalar, 3> rows(batch_, count, width_);
+      for (Index b = 0; b < batch_; ++b)
+        for (Index i = 0; i < count; ++i)
+          std::copy_n(x.row(b, t + i), width_, rows.data() + (b * count + i) * width_);
+      tape.start();
+      (*model_)(tape.input(View<const Scalar, 3>(rows)), state_);
     }
-    return newest;
   }
 
-  /// Forgets everything.
-  void reset() { state_ = layer_->initial_state(1); }
-
-  const State& state() const noexcept { return state_; }
-  void set_state(State state) { state_ = std::move(state); }
+  const typename Model::State& state() const noexcept { return state_; }
 
  private:
-  static constexpr Index piece = 256;  // tokens: enough for full speed, little memory
-
-  View<const Scalar, 3> advance(const View<const Scalar, 3>& x, State& state) {
+  void warm() {
+    auto unused = state_;
+    const auto zero = zeros<Scalar>(Shape<3>{batch_, 1, width_});
     tape_.start();
-    return (*layer_)(tape_.input(x), state).value;
+    (*model_)(tape_.input(View<const Scalar, 3>(zero)), unused);
   }
 
-  static View<const Scalar, 1> last(const View<const Scalar, 3>& y) {
-    return {y.row(0, y.dim(1) - 1), {y.dim(2)}};
-  }
-
-  /// Twice, for a layer whose second token takes more than its first.
-  void warm_up() {
-    State scratch = state_;
-    const auto token = zeros<Scalar>(Shape<3>{1, 1, width_});
-    for (int n = 0; n < 2; ++n) advance(View<const Scalar, 3>(token), scratch);
-  }
-
-  const L* layer_;
+  const Model* model_;
   Index width_;
-  Executor executor_;
-  State state_;
+  typename Model::State state_;
+  Index batch_;
   Tape<Scalar> tape_;
 };
 
