@@ -28,6 +28,16 @@ SLUICE_INLINE B interleave(const B& a, const B& b) noexcept {
     }
   } else
 #endif
+#if defined(__AVX__)
+      if constexpr (std::is_base_of_v<xsimd::avx, typename B::arch_type>) {
+    // The zip of xsimd 8 stays within each half of such a vector.
+    constexpr int halves = Upper ? 0x31 : 0x20;
+    if constexpr (sizeof(ScalarOf<B>) == 4)
+      return _mm256_permute2f128_ps(_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b), halves);
+    else
+      return _mm256_permute2f128_pd(_mm256_unpacklo_pd(a, b), _mm256_unpackhi_pd(a, b), halves);
+  } else
+#endif
       if constexpr (Upper)
     return xsimd::zip_hi(a, b);
   else
