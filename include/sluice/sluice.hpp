@@ -43,12 +43,16 @@
 #include <sluice/kernels/norm/gated_rms_norm.hpp>
 #include <sluice/kernels/norm/layer_norm.hpp>
 #include <sluice/kernels/norm/rms_norm.hpp>
+#include <sluice/kernels/rotary/rotary.hpp>
+#include <sluice/layers/attention_heads.hpp>
 #include <sluice/layers/embedding.hpp>
 #include <sluice/layers/gated_feed_forward.hpp>
 #include <sluice/layers/gated_linear_attention.hpp>
 #include <sluice/layers/layer_norm.hpp>
 #include <sluice/layers/linear.hpp>
+#include <sluice/layers/linear_attention.hpp>
 #include <sluice/layers/recent_rows.hpp>
+#include <sluice/layers/retention.hpp>
 #include <sluice/layers/rms_norm.hpp>
 #include <sluice/layers/streamable.hpp>
 #include <sluice/models/forecaster.hpp>
@@ -63,6 +67,8 @@
 #include <sluice/ops/linear.hpp>
 #include <sluice/ops/loss.hpp>
 #include <sluice/ops/norm.hpp>
+#include <sluice/ops/normalised_linear_attention.hpp>
+#include <sluice/ops/rotary.hpp>
 #include <sluice/ops/slice.hpp>
 #include <sluice/parallel/eigen_pool.hpp>
 #include <sluice/parallel/job.hpp>

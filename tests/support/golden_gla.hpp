@@ -15,9 +15,9 @@
 #include <sluice/kernels/gla/chunkwise.hpp>
 #include <sluice/kernels/gla/forward.hpp>
 #include <sluice/kernels/gla/naive.hpp>
-#include <sluice/kernels/gla/normaliser.hpp>
 #include <sluice/kernels/gla/recurrent.hpp>
 #include <sluice/ops/gated_linear_attention.hpp>
+#include <sluice/ops/normalised_linear_attention.hpp>
 
 #include <optional>
 #include <string>
@@ -151,46 +151,57 @@ void check_op(const GoldenCase& c, const Problem<Scalar>& p, Report& report) {
   compare(c, p, g, "op backward", c.limit<Scalar>(true) * relaxed<Scalar>(c), report);
 }
 
-/// The normaliser's own kernel, instead of a column of values that is 1.
+/// The states of the normalised operation.
 template <class Scalar>
-void check_normaliser(const GoldenCase& c, const Problem<Scalar>& p, Report& report) {
-  const Index B = p.q.dimension(0), T = p.q.dimension(1), H = p.q.dimension(2);
-  const Index K = p.q.dimension(3), V = p.v.dimension(3) - 1;
-  const auto z0 = c.optional<Scalar, 4>("in.z0");
-  Tensor<Scalar, 4> z = z0 ? *z0 : zeros<Scalar>(Shape<4>{B, 1, H, K});
-  Tensor<Scalar, 3> weight(B, T, H);
-  gla::normaliser(View<const Scalar, 4>(p.q), p.k, z, weight);
-
-  auto shape = shape_of(p.state);
-  shape[0] = gla::saved_states(p.inputs());
-  Tensor<Scalar, 4> saved(shape);
-  Answer<Scalar> answer = solve(p, [&](const auto& in, Scalar scale, auto state, auto o) {
-    gla::forward(in, scale, state, o, {}, View<Scalar, 4>(saved));
-  });
-  for (Index row = 0; row < weight.size(); ++row) {
-    const Scalar own = p.scale * weight.data()[row] + p.eps;
-    const Scalar ratio = answer.denominator.data()[row] / own;
-    for (Index j = 0; j < V; ++j) answer.o.data()[row * V + j] *= ratio;
-    answer.denominator.data()[row] = own;
+struct NormalisedStates {
+  Tensor<Scalar, 4> memory, key_sum;
+  static constexpr auto fields() {
+    return std::tuple{field("memory", &NormalisedStates::memory),
+                      field("key_sum", &NormalisedStates::key_sum)};
   }
-  answer.z = z;
-  compare_outputs(c, "normaliser", true, answer, report);
+};
+
+/// The normalised operation, instead of a column of values that is 1.
+template <class Scalar>
+void check_normalised_op(const GoldenCase& c, const Problem<Scalar>& p, Report& report) {
+  const auto or_zero = [&](const std::string& name, const Shape<4>& shape) {
+    const auto x = c.optional<Scalar, 4>(name);
+    return x ? *x : zeros<Scalar>(shape);
+  };
+  Answer<Scalar> answer;
+  NormalisedStates<Scalar> states, gradient;
+  Tensor<Scalar, 4> v, column;
+  split_column(p.v, v, column);
+  split_column(p.state, states.memory, column);
+  const Shape<4> sums{p.q.dimension(0), 1, p.q.dimension(2), p.q.dimension(3)};
+  states.key_sum = or_zero("in.z0", sums);
+  gradient.memory = or_zero("cot." + names_of(c).final_state, shape_of(states.memory));
+  gradient.key_sum = or_zero("cot.zt", sums);
+  auto dq = zeros<Scalar>(shape_of(p.q)), dk = dq, dv = zeros<Scalar>(shape_of(v));
+
+  Tape<Scalar> tape;
+  tape.start();
+  if (has_cotangents(c)) tape.also_record(states, gradient);
+  const auto input = [&](const Tensor<Scalar, 4>& x, Tensor<Scalar, 4>& dx) {
+    return tape.input(View<const Scalar, 4>(x), View<Scalar, 4>(dx));
+  };
+  const auto o =
+      normalised_linear_attention(input(p.q, dq), input(p.k, dk), input(v, dv), states.memory,
+                                  states.key_sum, {.scale = p.scale, .eps = p.eps});
+  answer.o.resize(o.shape());
+  std::copy_n(o.value.data(), answer.o.size(), answer.o.data());
+  answer.state = states.memory, answer.z = states.key_sum;
+  compare_outputs(c, "normalised op", true, answer, report);
   if (!has_cotangents(c)) return;
 
-  // The column of ones carries no gradient now: what it would have goes to the kernel.
-  Gradient<Scalar> g(c, p, answer);
-  Tensor<Scalar, 3> dweight(B, T, H);
-  Tensor<Scalar, 4> dz(B, 1, H, K);
-  const auto take_last = [&](Tensor<Scalar, 4>& from, Scalar* to, Scalar factor) {
-    for (Index row = 0; row * (V + 1) < from.size(); ++row)
-      to[row] = factor * std::exchange(from.data()[row * (V + 1) + V], Scalar(0));
-  };
-  take_last(g.dout, dweight.data(), p.scale);
-  take_last(g.dstate, dz.data(), 1);
-  gla::backward(p.inputs(), p.scale, saved, g.dout, g.dstate, g.targets());
-  gla::normaliser_backward(View<const Scalar, 4>(p.q), p.k, z, dweight, dz, g.dq, g.dk);
-  Problem<Scalar>::put_normaliser(dz, g.dstate);
-  compare(c, p, g, "normaliser backward", c.limit<Scalar>(true), report);
+  if (const auto dout = Reader<Scalar>(c).optional_stream("cot.o"))
+    std::copy_n(dout->data(), dout->size(), o.gradient.data());
+  tape.backward();
+  Gradient<Scalar> g;
+  g.dq = dq, g.dk = dk, g.dv = p.with_column(dv, 0);
+  g.dstate = p.with_column(gradient.memory, 0);
+  p.put_normaliser(gradient.key_sum, g.dstate);
+  compare(c, p, g, "normalised op backward", c.limit<Scalar>(true), report);
 }
 
 /// All forms, in one precision.
@@ -200,7 +211,7 @@ void check_in(const GoldenCase& c, Report& report) {
   check_outputs(c, p, report);
   if (has_cotangents(c)) check_backward(c, p, report);
   check_op(c, p, report);
-  if (p.normalize) check_normaliser(c, p, report);
+  if (p.normalize) check_normalised_op(c, p, report);
 }
 
 /// All forms, in both precisions.

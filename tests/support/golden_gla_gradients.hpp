@@ -21,6 +21,8 @@ struct Gradient {
   Maybe<Scalar, 4> vector_gate;
   Maybe<Scalar, 2> du;
 
+  Gradient() = default;
+
   /// The cotangents of the case, sent back through the division by the normaliser; outputs begin
   /// as NaN where they are overwritten and as 0 where they are added to.
   Gradient(const GoldenCase& c, const Problem<Scalar>& p, const Answer<Scalar>& answer) {

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: MIT
+#include "support/catch.hpp"
+#include "support/gradient_check.hpp"
+#include "support/tensor.hpp"
+
+#include <sluice/ops/rotary.hpp>
+
+#include <cmath>
+#include <type_traits>
+
+using namespace sluice;
+using testing::require_close;
+using testing::uniform;
+
+namespace {
+
+// Of unit vectors: one rounding of cosine, sine, and of each product.
+template <class Scalar>
+constexpr double tolerance = std::is_same_v<Scalar, double> ? 1e-15 : 2e-7;
+
+template <class Scalar>
+Tensor<Scalar, 4> turned(const Tensor<Scalar, 4>& x, Index position, double base = 10000) {
+  Tape<Scalar> tape;
+  tape.start();
+  const auto y = rotary(tape.input(View<const Scalar, 4>(x)), position, base);
+  Tensor<Scalar, 4> out(y.shape());
+  std::copy_n(y.value.data(), out.size(), out.data());
+  return out;
+}
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("rotary embedding turns pairs half a head apart", "[rotary]", float, double) {
+  for (const Index K : {2, 6, 34, 64})
+    for (const Index position : {0, 5, 1000000}) {
+      CAPTURE(K, position);
+      const auto x = uniform<TestType, 4>({2, 17, 3, K}, -1, 1, 1);
+      Tensor<double, 4> expected(x.dimensions());
+      for (Index b = 0; b < 2; ++b)
+        for (Index t = 0; t < 17; ++t)
+          for (Index h = 0; h < 3; ++h)
+            for (Index i = 0; i < K / 2; ++i) {
+              const double angle =
+                  double(position + t) * std::pow(500., -2 * double(i) / double(K));
+              const double c = std::cos(angle), s = std::sin(angle);
+              const double p = double(x(b, t, h, i)), q = double(x(b, t, h, i + K / 2));
+              expected(b, t, h, i) = c * p - s * q;
+              expected(b, t, h, i + K / 2) = c * q + s * p;
+            }
+      // The power is rounded in another way; its error grows with the position.
+      const double slack = double(position) * 1e-15;
+      require_close("y", expected, turned(x, position, 500), tolerance<TestType> + slack);
+    }
+}
+
+TEST_CASE("products of turned heads depend on their distance alone", "[rotary]") {
+  const auto q = uniform<double, 4>({1, 1, 1, 32}, -1, 1, 1);
+  const auto k = uniform<double, 4>({1, 1, 1, 32}, -1, 1, 2);
+  const auto product = [&](Index at_q, Index at_k) {
+    const auto a = turned(q, at_q), b = turned(k, at_k);
+    double sum = 0;
+    for (Index i = 0; i < a.size(); ++i) sum += a.data()[i] * b.data()[i];
+    return sum;
+  };
+  CHECK(std::abs(product(9, 2) - product(1009, 1002)) < 1e-12);
+  CHECK(std::abs(product(9, 2) - product(9, 3)) > 1e-3);
+}
+
+TEST_CASE("tokens one by one are turned as all at once, to the bit", "[rotary][law]") {
+  const auto x = uniform<float, 4>({2, 17, 3, 10}, -1, 1, 1);
+  const auto whole = turned(x, 40);
+  for (Index t = 0; t < 17; ++t)
+    require_close("token", testing::slice_tokens(whole, t, t + 1),
+                  turned(testing::slice_tokens(x, t, t + 1), 40 + t), 0);
+}
+
+TEST_CASE("the gradient of rotary embedding", "[rotary][gradient]") {
+  for (const Index T : {0, 1, 5})
+    testing::check_gradients([](const auto& x) { return rotary(x, 7); },
+                             uniform<double, 4>({2, T, 3, 10}, -1, 1, 1));
+}
+
+TEST_CASE("rotary embedding names what it cannot turn", "[rotary][error]") {
+  const Tensor<float, 4> odd(1, 2, 1, 5), even(1, 2, 1, 6);
+  Tape<float> tape;
+  tape.start();
+  CHECK_THROWS_WITH(rotary(tape.input(View<const float, 4>(odd)), 0),
+                    "rotary_angles: the width of a head must be even, got 5");
+  CHECK_THROWS_AS(rotary(tape.input(View<const float, 4>(even)), 0, -1), ArgumentError);
+  CHECK_THROWS_WITH(rotary(tape.input(View<const float, 4>(even)), rotary_angles(tape, 3, 6, 0)),
+                    "rotary: cosine must be [2, 3] to match x, got [3, 3]");
+}
