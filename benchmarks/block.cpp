@@ -30,7 +30,7 @@ void form(const std::string& name, double share_of_step, const Run& run, int thr
 void register_block(int threads) {
   const auto step = [](auto& p) { p.step(); };
   form("training_step", 1, step);
-  if (threads > 1) form("training_step_" + std::to_string(threads) + "_threads", 1, step, threads);
+  if (threads > 1) form(with_threads("training_step", threads), 1, step, threads);
 }
 
 }  // namespace sluice::bench

@@ -75,10 +75,9 @@ void register_gla(int threads) {
   form<double>("backward", {}, one, true, backward);
 
   if (threads == 1) return;
-  const std::string all_threads = "_" + std::to_string(threads) + "_threads";
-  form<float>("blocked" + all_threads, {}, wide, false, blocked, threads);
-  form<float>("chunkwise" + all_threads, {}, wide, false, chunkwise, threads);
-  form<float>("backward" + all_threads, {}, wide, true, backward, threads);
+  form<float>(with_threads("blocked", threads), {}, wide, false, blocked, threads);
+  form<float>(with_threads("chunkwise", threads), {}, wide, false, chunkwise, threads);
+  form<float>(with_threads("backward", threads), {}, wide, true, backward, threads);
 }
 
 }  // namespace sluice::bench

@@ -81,9 +81,11 @@ Machine measure() {
   // Half of a cache, so that nothing else drives the data out; of the last, which others share,
   // a quarter.
   const auto sizes = cache_sizes();
-  for (std::size_t i = 0; i < sizes.size(); ++i)
-    m.levels.push_back(measure_level("L" + std::to_string(i + 1), sizes[i],
-                                     sizes[i] / (i + 1 == sizes.size() ? 4 : 2)));
+  for (std::size_t i = 0; i < sizes.size(); ++i) {
+    const bool shared = i + 1 == sizes.size();
+    const std::string name{'L', char('1' + i)};
+    m.levels.push_back(measure_level(name, sizes[i], sizes[i] / (shared ? 4 : 2)));
+  }
   m.levels.push_back(measure_level("DRAM", 0, 4 * sizes.back()));
   return m;
 }
@@ -115,9 +117,9 @@ std::ostream& operator<<(std::ostream& out, const Machine& m) {
   line("  exp            %8.2f G/s sluice  %8.2f G/s xsimd   (f32, in L1)", m.exp_rate / 1e9,
        m.xsimd_exp / 1e9);
   for (const Level& level : m.levels)
-    line("  %-4s           %8.1f GB/s read   %8.1f GB/s load and store in place%s",
+    line("  %-4s           %8.1f GB/s read   %8.1f GB/s load and store in place  %s",
          level.name.c_str(), level.read / 1e9, level.update / 1e9,
-         level.capacity ? (", " + std::to_string(level.capacity >> 10) + " KiB").c_str() : "");
+         level.capacity ? std::to_string(level.capacity >> 10).append(" KiB").c_str() : "");
   return out;
 }
 

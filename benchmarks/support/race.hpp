@@ -6,15 +6,31 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <ctime>
 #include <functional>
 #include <utility>
 #include <vector>
 
 namespace sluice::bench {
 
+/// Whose time is taken.
+enum class Clock {
+  wall,   ///< where several threads work
+  thread  ///< of this thread alone, so that other programs on its core hardly count
+};
+
 /// Seconds since some moment.
-inline double now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+inline double now(Clock clock) {
+#if defined(CLOCK_THREAD_CPUTIME_ID)
+  if (clock == Clock::thread) {
+    timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return double(t.tv_sec) + 1e-9 * double(t.tv_nsec);
+  }
+#endif
+  return std::chrono::duration<double>(
+             std::chrono::steady_clock::now(length.clock).time_since_epoch())
+      .count();
 }
 
 /// Seconds a call of one candidate takes.
@@ -27,6 +43,7 @@ struct Timing {
 struct RaceLength {
   double turn = 2e-4;  ///< seconds of one turn of one candidate
   double total = 0.5;  ///< seconds of all turns together, about
+  Clock clock = Clock::thread;
 };
 
 /// Lets all candidates take turns and tells the time of a call of each.
@@ -37,9 +54,9 @@ inline std::vector<Timing> race(const std::vector<std::function<void()>>& candid
   double round = 0;
   for (std::size_t i = 0; i < n; ++i) {
     candidates[i]();  // warms caches and takes memory
-    const double begin = now();
+    const double begin = now(length.clock);
     candidates[i]();
-    const double once = std::max(now() - begin, 1e-9);
+    const double once = std::max(now(length.clock) - begin, 1e-9);
     calls[i] = std::max(1, int(length.turn / once));
     round += calls[i] * once;
   }
@@ -49,9 +66,9 @@ inline std::vector<Timing> race(const std::vector<std::function<void()>>& candid
   std::vector<std::vector<double>> times(n);
   for (int r = 0; r < rounds; ++r)
     for (std::size_t i = 0; i < n; ++i) {
-      const double begin = now();
+      const double begin = now(length.clock);
       for (int c = 0; c < calls[i]; ++c) candidates[i]();
-      times[i].push_back((now() - begin) / calls[i]);
+      times[i].push_back((now(length.clock) - begin) / calls[i]);
     }
   std::vector<Timing> result;
   for (auto& t : times) {

@@ -35,13 +35,14 @@ double percent_of_limit(const Work& w, double seconds) {
 /// Runs `f` as a row of Google Benchmark.
 template <class Scalar, class F>
 void measure(benchmark::State& s, const Work& w, F&& f) {
+  const Clock clock = w.threads > 1 ? Clock::wall : Clock::thread;
   f();
-  const double begin = now();
+  const double begin = now(clock);
   for (auto _ : s) {
     f();
     benchmark::ClobberMemory();
   }
-  const double n = double(s.iterations()), seconds = (now() - begin) / n;
+  const double seconds = (now(clock) - begin) / double(s.iterations());
   const auto rate = [&](const char* name, double count) {
     if (count > 0) s.counters[name] = {count / seconds, benchmark::Counter::kDefaults};
   };
@@ -49,6 +50,7 @@ void measure(benchmark::State& s, const Work& w, F&& f) {
   rate("FLOP/s", w.flop);
   rate("bytes/s", w.bytes);
   rate("elements/s", w.elements);
+  if (w.exps + w.bytes + w.flop == 0) return;
   const char* const limit = w.exps > 0 ? "%exp" : w.bytes > 0 ? "%memory" : "%peak";
   s.counters[limit] = percent_of_limit<Scalar>(w, seconds);
 }

@@ -8,6 +8,8 @@
 #include <sluice/core/executor.hpp>
 #include <sluice/parallel/thread_team.hpp>
 
+#include <string>
+
 namespace sluice::bench {
 
 /// Sequential for one thread, else one team that all rows share.
@@ -15,6 +17,11 @@ inline Executor threads(int n) {
   if (n == 1) return {};
   static ThreadTeam team(machine().threads);
   return team;
+}
+
+/// "_8_threads", behind the name of a form.
+inline std::string with_threads(std::string name, int n) {
+  return name.append(1, '_').append(std::to_string(n)).append("_threads");
 }
 
 }  // namespace sluice::bench
