@@ -4,7 +4,7 @@
 
 #include <sluice/parallel/thread_team.hpp>
 
-#include <cstring>
+#include <string_view>
 
 using namespace sluice;
 using namespace sluice::testing;
@@ -32,8 +32,11 @@ void shut_some(GlaProblem<Scalar>& p) {
 
 template <class Scalar>
 bool same_bits(const Tensor<Scalar, 4>& a, const Tensor<Scalar, 4>& b) {
-  return a.size() == b.size() &&
-         std::memcmp(a.data(), b.data(), sizeof(Scalar) * std::size_t(a.size())) == 0;
+  const auto bits = [](const Tensor<Scalar, 4>& x) {
+    return std::string_view(reinterpret_cast<const char*>(x.data()),
+                            sizeof(Scalar) * std::size_t(x.size()));
+  };
+  return bits(a) == bits(b);
 }
 
 }  // namespace

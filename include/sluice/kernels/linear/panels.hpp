@@ -43,7 +43,8 @@ void pack_panel(Index K, Index N, Index j, simd::Strided<Scalar> b, Scalar* to) 
     return;
   }
   // Transposed: a few columns at a time, so that the lines read are used up before they leave.
-  constexpr Index few = 8;
+  constexpr Index few = std::min<Index>(8, width);
+  static_assert(width % few == 0);
   for (Index first = 0; first < width; first += few)
     for (Index k = 0; k < K; ++k)
       for (Index c = first; c < first + few; ++c)
