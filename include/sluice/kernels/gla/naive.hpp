@@ -6,9 +6,11 @@
 #include <sluice/core/view.hpp>
 #include <sluice/kernels/gla/types.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <concepts>
 #include <type_traits>
+#include <vector>
 
 namespace sluice::gla {
 
@@ -22,6 +24,7 @@ void naive(const std::type_identity_t<Inputs<Scalar>>& in, Scalar scale,
            std::type_identity_t<View<Scalar, 4>> state, std::type_identity_t<View<Scalar, 4>> o) {
   require_shapes("gla::naive", in, state, o);
   const Index H = in.q.dim(2), K = in.q.dim(3), HV = in.v.dim(2), V = in.v.dim(3);
+  std::vector<Scalar> initial(std::size_t(K * V)), row(static_cast<std::size_t>(V));
   for (Index n = 0; n < in.sequences(); ++n) {
     const Span tokens = sequence(in, n);
     const Index b = tokens.row, begin = tokens.begin;
@@ -32,30 +35,30 @@ void naive(const std::type_identity_t<Inputs<Scalar>>& in, Scalar scale,
         if (kind == GateKind::none) return Scalar{0};
         return in.g.row(b, t, h)[kind == GateKind::vector ? i : 0];
       };
-      // S_t[i][j] for t = until - 1, walking back from the newest write to the initial state.
-      const auto memory = [&](Index until, Index i, Index j) {
-        Scalar log_decay = 0, sum = 0;
-        for (Index s = until; s-- > begin;) {
-          sum += std::exp(log_decay) * in.k.row(b, s, hq)[i] * in.v.row(b, s, h)[j];
-          log_decay += gate(s, i);
+      // Row i of S_t for t = until - 1, walking back from the newest write to the initial state.
+      std::copy_n(state.row(n, h, 0), K * V, initial.data());
+      const auto remember = [&](Index until, Index i, Scalar* to) {
+        std::fill_n(to, V, Scalar{0});
+        Scalar log_decay = 0;
+        for (Index s = until; s-- > begin; log_decay += gate(s, i)) {
+          const Scalar k = std::exp(log_decay) * in.k.row(b, s, hq)[i];
+          for (Index j = 0; j < V; ++j) to[j] += k * in.v.row(b, s, h)[j];
         }
-        return sum + std::exp(log_decay) * state.row(n, h, i)[j];
+        for (Index j = 0; j < V; ++j)
+          to[j] += std::exp(log_decay) * initial[std::size_t(i * V + j)];
       };
-      for (Index t = begin; t < tokens.end; ++t)
-        for (Index j = 0; j < V; ++j) {
-          Scalar sum = 0;
-          for (Index i = 0; i < K; ++i) {
-            const Scalar q = in.q.row(b, t, hq)[i];
-            if (in.u)
-              sum += q * (memory(t, i, j) +
-                          in.u.row(h)[i] * in.k.row(b, t, hq)[i] * in.v.row(b, t, h)[j]);
-            else
-              sum += q * memory(t + 1, i, j);
-          }
-          o.row(b, t, h)[j] = scale * sum;
+      for (Index t = begin; t < tokens.end; ++t) {
+        Scalar* out = o.row(b, t, h);
+        std::fill_n(out, V, Scalar{0});
+        for (Index i = 0; i < K; ++i) {
+          remember(in.u ? t : t + 1, i, row.data());
+          const Scalar q = scale * in.q.row(b, t, hq)[i];
+          const Scalar own = in.u ? in.u.row(h)[i] * in.k.row(b, t, hq)[i] : Scalar{0};
+          for (Index j = 0; j < V; ++j)
+            out[j] += q * (row[std::size_t(j)] + own * in.v.row(b, t, h)[j]);
         }
-      for (Index i = 0; i < K; ++i)
-        for (Index j = 0; j < V; ++j) state.row(n, h, i)[j] = memory(tokens.end, i, j);
+      }
+      for (Index i = 0; i < K; ++i) remember(tokens.end, i, state.row(n, h, i));
     }
   }
 }
