@@ -1,27 +1,63 @@
 // SPDX-License-Identifier: MIT
 /// \file
-/// The rows of Google Benchmark, below the limits of the machine.
+/// The limits of the machine, and below them the rows of Google Benchmark or the table of targets.
 #include "rows.hpp"
 #include "support/machine.hpp"
+#include "targets/targets.hpp"
 
 #include <benchmark/benchmark.h>
 #include <cstdio>
+#include <exception>
+#include <optional>
 #include <sstream>
 #include <string>
+#include <string_view>
 #include <vector>
 
-int main(int argc, char** argv) {
-  using namespace sluice::bench;
+namespace sluice::bench {
+
+namespace {
+
+constexpr const char* usage =
+    "sluice_benchmarks [--targets[=<word>]] [option of Google Benchmark...]\n"
+    "\n"
+    "  --targets[=<word>]   races against targets instead of rows, of the families with the word "
+    "in\n"
+    "                       their name: exp product linear gla_forward gla_threads gla_backward "
+    "block\n"
+    "\n";
+
+constexpr const char* legend =
+    "Rows are family/form/scalar/sizes. FLOP/s counts useful operations only, the same for every\n"
+    "form of a family. The last column is the share of the limit that binds:\n"
+    "  %peak    of the FMA peak above, times the threads of the row\n"
+    "  %memory  of load and store in place in the level above that holds the data\n"
+    "  %exp     of the rate of sluice's exp above\n";
+
+/// The word of --targets, if that is asked for.
+std::optional<std::string_view> wanted_targets(int argc, char** argv) {
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view argument = argv[i], option = "--targets";
+    if (argument == option) return "";
+    if (argument.starts_with("--targets=")) return argument.substr(option.size() + 1);
+    if (argument == "--help") std::fputs(usage, stdout);
+  }
+  return {};
+}
+
+void run_rows(int argc, char** argv) {
   std::string program = argv[0], shorter = "--benchmark_min_time=0.2";  // there are many rows
-  std::vector<char*> arguments{program.data(), shorter.data()};
+  std::string with_units = "--benchmark_counters_tabular=true";
+  std::vector<char*> arguments{program.data(), shorter.data(), with_units.data()};
   arguments.insert(arguments.end(), argv + 1, argv + argc);
   int count = int(arguments.size());
   benchmark::Initialize(&count, arguments.data());
-  if (benchmark::ReportUnrecognizedArguments(count, arguments.data())) return 1;
+  if (benchmark::ReportUnrecognizedArguments(count, arguments.data()))
+    throw std::invalid_argument("see --help");
 
   const Machine& m = machine();
   std::ostringstream limits;
-  limits << m;
+  limits << m << '\n' << legend;
   std::fprintf(stderr, "%s\n", limits.str().c_str());  // beside the table, which may be JSON
   benchmark::AddCustomContext("cpu", m.cpu);
   benchmark::AddCustomContext("compiler", m.compiler);
@@ -35,6 +71,26 @@ int main(int argc, char** argv) {
   register_linear(m.threads);
   register_norm();
   register_block(m.threads);
+  register_torch();
   benchmark::RunSpecifiedBenchmarks();
   benchmark::Shutdown();
+}
+
+}  // namespace
+
+}  // namespace sluice::bench
+
+int main(int argc, char** argv) try {
+  using namespace sluice::bench;
+  if (const auto word = wanted_targets(argc, argv)) {
+    std::ostringstream limits;
+    limits << machine();
+    std::printf("%s\n", limits.str().c_str());
+    print_targets(*word);
+  } else {
+    run_rows(argc, argv);
+  }
+} catch (const std::exception& e) {
+  std::fprintf(stderr, "error: %s\n", e.what());
+  return 1;
 }

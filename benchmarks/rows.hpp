@@ -11,5 +11,6 @@ void register_gla(int threads);
 void register_linear(int threads);
 void register_norm();
 void register_block(int threads);
+void register_torch();  ///< none without LibTorch
 
 }  // namespace sluice::bench

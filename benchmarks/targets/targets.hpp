@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT
+/// \file
+/// The table behind --targets: every family races against what it should beat.
+#pragma once
+
+#include "contest.hpp"
+
+#include <string_view>
+
+namespace sluice::bench {
+
+/// Prints the table of the families whose name contains `filter`.
+void print_targets(std::string_view filter);
+
+void target_exp(Score& score);
+void target_product(Score& score);
+void target_linear(Score& score);
+void target_gla_forward(Score& score);
+void target_gla_threads(Score& score);
+void target_gla_backward(Score& score);
+void target_block(Score& score);
+
+}  // namespace sluice::bench
