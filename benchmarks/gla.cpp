@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "rows.hpp"
-#include "support/gla_problem.hpp"
+#include "support/eigen_gla.hpp"
 #include "support/report.hpp"
 #include "support/threads.hpp"
 
@@ -31,6 +31,17 @@ void form(const std::string& name, const GlaKind& kind, const std::vector<GlaSha
   for (const GlaShape& n : shapes) b->Args({n.T, n.H, n.K, n.V});
 }
 
+/// The same work, and nearly the same form, in Eigen.
+void rival(const GlaShape& shape) {
+  const auto body = [=](benchmark::State& s) {
+    GlaProblem<float> p(shape);
+    measure<float>(s, {.tokens = shape.tokens(), .flop = shape.forward_flop()}, eigen_gla(p));
+  };
+  row("gla/chunkwise_eigen/f32", body)
+      ->ArgNames({"T", "H", "K", "V"})
+      ->Args({shape.T, shape.H, shape.K, shape.V});
+}
+
 GlaShape square(Index T, Index H, Index D) { return {1, T, H, D, D}; }
 
 }  // namespace
@@ -45,17 +56,18 @@ void register_gla(int threads) {
 
   const std::vector<GlaShape> wide{square(2048, 8, 64), square(2048, 4, 128), square(2048, 16, 64),
                                    square(2048, 4, 64)};
-  const std::vector<GlaShape> narrow{{1, 2048, 8, 16, 32}, {1, 2048, 8, 32, 16}};
-  const std::vector<GlaShape> short_ones{square(64, 8, 64), square(64, 4, 128)};
   std::vector<GlaShape> all = wide;
-  all.insert(all.end(), narrow.begin(), narrow.end());
-  all.insert(all.end(), short_ones.begin(), short_ones.end());
+  all.insert(all.end(), {square(2048, 16, 32), square(2048, 32, 16), GlaShape{1, 2048, 8, 16, 32},
+                         GlaShape{1, 2048, 8, 32, 16}, square(64, 8, 64), square(64, 4, 128)});
 
-  form<float>("recurrent", {}, all, false, recurrent);
-  form<float>("chunkwise", {}, all, false, chunkwise);
-  form<float>("blocked", {}, all, false, blocked);
-  form<float>("blocked_saving", {}, all, false, saving);
-  form<float>("backward", {}, all, true, backward);
+  for (const GlaShape& shape : all) {  // the forms of one shape stand side by side
+    form<float>("recurrent", {}, {shape}, false, recurrent);
+    form<float>("chunkwise", {}, {shape}, false, chunkwise);
+    rival(shape);
+    form<float>("blocked", {}, {shape}, false, blocked);
+    form<float>("blocked_saving", {}, {shape}, false, saving);
+    form<float>("backward", {}, {shape}, true, backward);
+  }
   form<float>("step", {}, {square(1, 8, 64), square(1, 4, 128), square(1, 16, 64)}, false, step);
 
   const std::vector<GlaShape> one{square(2048, 8, 64)};
@@ -75,9 +87,11 @@ void register_gla(int threads) {
   form<double>("backward", {}, one, true, backward);
 
   if (threads == 1) return;
-  form<float>(with_threads("blocked", threads), {}, wide, false, blocked, threads);
-  form<float>(with_threads("chunkwise", threads), {}, wide, false, chunkwise, threads);
-  form<float>(with_threads("backward", threads), {}, wide, true, backward, threads);
+  for (const GlaShape& shape : wide) {
+    form<float>(with_threads("blocked", threads), {}, {shape}, false, blocked, threads);
+    form<float>(with_threads("chunkwise", threads), {}, {shape}, false, chunkwise, threads);
+    form<float>(with_threads("backward", threads), {}, {shape}, true, backward, threads);
+  }
 }
 
 }  // namespace sluice::bench

@@ -10,6 +10,7 @@
 #include <exception>
 #include <optional>
 #include <sstream>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,11 +29,14 @@ constexpr const char* usage =
     "\n";
 
 constexpr const char* legend =
-    "Rows are family/form/scalar/sizes. FLOP/s counts useful operations only, the same for every\n"
-    "form of a family. The last column is the share of the limit that binds:\n"
+    "Rows are family/form/scalar/sizes. Time is that of the clock on the wall, CPU that of the\n"
+    "calling thread; rates come from CPU, or from Time where several threads work. FLOP/s counts\n"
+    "useful operations, the same for all forms of a family. One column is the share of the limit\n"
+    "that binds:\n"
     "  %peak    of the FMA peak above, times the threads of the row\n"
     "  %memory  of load and store in place in the level above that holds the data\n"
-    "  %exp     of the rate of sluice's exp above\n";
+    "  %exp     of the rate of sluice's exp above\n"
+    "(Debian's Google Benchmark warns that it is a DEBUG build; that concerns its loop alone.)\n";
 
 /// The word of --targets, if that is asked for.
 std::optional<std::string_view> wanted_targets(int argc, char** argv) {
@@ -47,8 +51,8 @@ std::optional<std::string_view> wanted_targets(int argc, char** argv) {
 
 void run_rows(int argc, char** argv) {
   std::string program = argv[0], shorter = "--benchmark_min_time=0.2";  // there are many rows
-  std::string with_units = "--benchmark_counters_tabular=true";
-  std::vector<char*> arguments{program.data(), shorter.data(), with_units.data()};
+  std::string in_columns = "--benchmark_counters_tabular=true";
+  std::vector<char*> arguments{program.data(), shorter.data(), in_columns.data()};
   arguments.insert(arguments.end(), argv + 1, argv + argc);
   int count = int(arguments.size());
   benchmark::Initialize(&count, arguments.data());

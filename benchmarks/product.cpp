@@ -8,24 +8,24 @@ namespace sluice::bench {
 namespace {
 
 template <class Scalar, class Run>
-void form(const std::string& name, const Run& run) {
+void form(const std::string& name, Index m, Index n, const Run& run) {
   const auto body = [=](benchmark::State& s) {
     ProductProblem<Scalar> p(s.range(0), s.range(1), s.range(1));
     measure<Scalar>(s, {.flop = p.flop()}, [&] { run(p); });
   };
-  auto* b = row("product/" + name + scalar_name<Scalar>, body);
-  b->ArgNames({"M", "NK"});
-  for (const Index n : {16, 32, 64, 128, 256})
-    for (const Index m : {16, 64}) b->Args({m, n});
+  row("product/" + name + scalar_name<Scalar>, body)->ArgNames({"M", "NK"})->Args({m, n});
 }
 
 }  // namespace
 
 void register_product() {
   const auto ours = [](auto& p) { p.ours(); };
-  form<float>("sluice", ours);
-  form<float>("eigen", [](auto& p) { p.eigen(); });
-  form<double>("sluice", ours);
+  for (const Index n : {16, 32, 64, 128, 256})
+    for (const Index m : {16, 64}) {
+      form<float>("sluice", m, n, ours);
+      form<float>("eigen", m, n, [](auto& p) { p.eigen(); });
+      form<double>("sluice", m, n, ours);
+    }
 }
 
 }  // namespace sluice::bench

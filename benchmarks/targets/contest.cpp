@@ -37,7 +37,8 @@ double Contest::value(Relation relation, double subject, double rival) const {
 
 void Contest::run(Score& score) const {
   const auto times = race(runs_, {.turn = 2e-4, .total = 0.8, .clock = clock_});
-  std::printf("%s: %.4g us", name_.c_str(), 1e6 * times[0].least);
+  const double us = 1e6 * times[0].least;
+  std::printf("%s: %.4g %s", name_.c_str(), us < 1000 ? us : us / 1000, us < 1000 ? "us" : "ms");
   if (flop_ > 0) std::printf(", %.1f GFLOP/s", 1e-9 * flop_ / times[0].least);
   std::printf("\n");
   for (std::size_t i = 0; i < lines_.size(); ++i) {

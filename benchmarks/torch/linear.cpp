@@ -13,7 +13,7 @@ at::Tensor matrix(Matrix<float>& x) { return at::from_blob(x.data(), {x.rows(), 
 Peer linear(LinearProblem<float>& problem) {
   use_one_thread();
   const auto x = matrix(problem.x), weight = matrix(problem.weight);
-  const auto y = at::empty({problem.y.rows(), problem.y.cols()});  // kept, as ours is
+  auto y = at::empty({problem.y.rows(), problem.y.cols()});  // kept, as ours is
   const Peer peer = [x, weight, y]() mutable { at::mm_out(y, x, weight.t()); };
   peer();
   problem.forward();
