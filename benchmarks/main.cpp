@@ -87,6 +87,7 @@ void run_rows(int argc, char** argv) {
 int main(int argc, char** argv) try {
   using namespace sluice::bench;
   if (const auto word = wanted_targets(argc, argv)) {
+    if (argc > 2) throw std::invalid_argument("--targets goes with no other option");
     std::ostringstream limits;
     limits << machine();
     std::printf("%s\n", limits.str().c_str());

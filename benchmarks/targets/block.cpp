@@ -16,7 +16,7 @@ void target_block(Score& score) {
         "training step of a GLA block, batch 32, T " + std::to_string(T), [&] { p.step(); },
         shape.step_flop());
     c.of_peak();
-    c.time_against("its forward pass without gradients", [&] { p.forward(); });
+    c.time_against("forward without gradients", [&] { p.forward(); });
     c.speed_against("LibTorch, autograd", libtorch::block_step(p), 2.3);
     c.run(score);
   }

@@ -63,7 +63,7 @@ void target_gla_threads(Score& score) {
         title("forward", shape) + ", two threads", [&] { two.blocked(); }, shape.forward_flop(),
         Clock::wall);
     c.speed_against(
-        "one thread", [&] { one.blocked(); }, 1.6);
+        "one thread, both cores free", [&] { one.blocked(); }, 1.6);
     c.run(score);
   }
 }

@@ -3,7 +3,10 @@
 
 #include "../torch/peers.hpp"
 
+#include <algorithm>
 #include <cstdio>
+#include <iterator>
+#include <stdexcept>
 #include <string>
 
 namespace sluice::bench {
@@ -19,6 +22,9 @@ void print_targets(std::string_view filter) {
                   {"gla_threads", target_gla_threads},
                   {"gla_backward", target_gla_backward},
                   {"block", target_block}};
+  const auto chosen = [&](const auto& f) { return f.name.find(filter) != std::string_view::npos; };
+  if (std::none_of(std::begin(families), std::end(families), chosen))
+    throw std::invalid_argument("no family of targets is called " + std::string(filter));
   const std::string torch = libtorch::version();
   std::printf(
       "All sides of a comparison take turns of 0.2 ms, or of one call, in this process and on one\n"
@@ -29,7 +35,7 @@ void print_targets(std::string_view filter) {
   std::printf("  %-46s %8s %8s   %s\n", "", "best", "median", "target");
   Score score;
   for (const auto& family : families)
-    if (family.name.find(filter) != std::string_view::npos) family.run(score);
+    if (chosen(family)) family.run(score);
   std::printf("\n%d met, %d missed\n", score.met, score.missed);
 }
 

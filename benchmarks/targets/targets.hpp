@@ -10,6 +10,7 @@
 namespace sluice::bench {
 
 /// Prints the table of the families whose name contains `filter`.
+/// \throws std::invalid_argument  if there is none.
 void print_targets(std::string_view filter);
 
 void target_exp(Score& score);

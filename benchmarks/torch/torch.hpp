@@ -7,6 +7,9 @@
 
 #include <sluice/core/tensor.hpp>
 
+// Before all else of LibTorch: in C++20, Clang wants IValue complete where it is first mentioned.
+#include <ATen/core/ivalue.h>
+
 #include <ATen/ATen.h>
 #include <string>
 #include <vector>
