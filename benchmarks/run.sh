@@ -4,7 +4,7 @@
 #
 #   benchmarks/run.sh [--torch] [--targets[=<word>]] [option of Google Benchmark...]
 #
-#   benchmarks/run.sh                                  every kernel against this machine's limits: 3 minutes
+#   benchmarks/run.sh                                  every kernel against this machine's limits: 2 minutes
 #   benchmarks/run.sh --targets                        ratios, raced in turns, against their targets: 1 minute
 #   benchmarks/run.sh --targets=gla                    only those of gated linear attention
 #   benchmarks/run.sh --torch --targets                with LibTorch as a rival (installs libtorch-dev, 1 GB)
