@@ -15,16 +15,17 @@
 #include <type_traits>
 #include <xsimd/xsimd.hpp>
 
-#if defined(_MSC_VER)
+/// SLUICE_INLINE_LAMBDA goes behind the parameters of a lambda in an inner loop: compilers leave
+/// generic lambdas outlined. SLUICE_NO_FORCED_INLINE is for builds where speed does not matter:
+/// with sanitizers the large functions take minutes to compile.
+#if defined(SLUICE_NO_FORCED_INLINE)
+#define SLUICE_INLINE inline
+#define SLUICE_INLINE_LAMBDA
+#elif defined(_MSC_VER)
 #define SLUICE_INLINE __forceinline
-#else
-#define SLUICE_INLINE inline __attribute__((always_inline))
-#endif
-
-/// Behind the parameters of a lambda in an inner loop: compilers leave generic lambdas outlined.
-#if defined(_MSC_VER)
 #define SLUICE_INLINE_LAMBDA
 #else
+#define SLUICE_INLINE inline __attribute__((always_inline))
 #define SLUICE_INLINE_LAMBDA __attribute__((always_inline))
 #endif
 
