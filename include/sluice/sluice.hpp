@@ -51,6 +51,7 @@
 #include <sluice/layers/layer_norm.hpp>
 #include <sluice/layers/linear.hpp>
 #include <sluice/layers/linear_attention.hpp>
+#include <sluice/layers/own_past.hpp>
 #include <sluice/layers/recent_rows.hpp>
 #include <sluice/layers/retention.hpp>
 #include <sluice/layers/rms_norm.hpp>
