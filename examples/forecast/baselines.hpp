@@ -118,6 +118,27 @@ struct Chosen {
   double validation_mse = 0;  ///< infinite when no look-back was possible
 };
 
+/// Fits `model` to every training window with `past` rows before it, for every ridge strength, and
+/// keeps what validates best.
+template <class Model>
+Chosen<Model> choose_strength(Model model, const Matrix& rows, const Split& split, Index lookback,
+                              Index past, const std::vector<double>& strengths) {
+  Chosen<Model> best{model, 0, std::numeric_limits<double>::infinity()};
+  const Index train = windows(split.train, past, model.horizon);
+  if (train < 1) return best;
+  const Index border = split.validation.begin + lookback;  // the first validation target
+  const Index count = windows(split.validation, lookback, model.horizon);
+  const Ridge ridge(model, rows, past, train);
+  for (const double strength : strengths) {
+    model.weight = ridge.solve(strength);
+    const auto scores =
+        evaluate(rows, border, count, model.horizon,
+                 [&](Index first, Index n, Forecasts& out) { model.predict(rows, first, n, out); });
+    if (scores.mse() < best.validation_mse) best = {model, strength, scores.mse()};
+  }
+  return best;
+}
+
 /// Fits `Model` for every look-back and ridge strength, and keeps what validates best. Look-backs
 /// that the training rows cannot fill, or with more regressors than `widest`, are passed over.
 template <class Model>
@@ -125,20 +146,11 @@ Chosen<Model> choose_by_validation(const Matrix& rows, const Split& split, Index
                                    Index horizon, const std::vector<Index>& lookbacks,
                                    const std::vector<double>& strengths, Index widest = 1500) {
   Chosen<Model> best{{0, horizon}, 0, std::numeric_limits<double>::infinity()};
-  const Index border = split.validation.begin + lookback;  // the first validation target
-  const Index count = windows(split.validation, lookback, horizon);
   for (const Index past : lookbacks) {
-    Model model{past, horizon};
-    const Index train = windows(split.train, past, horizon);
-    if (train < 1 || model.regressors(rows.cols()) > widest) continue;
-    const Ridge ridge(model, rows, past, train);
-    for (const double strength : strengths) {
-      model.weight = ridge.solve(strength);
-      const auto scores = evaluate(
-          rows, border, count, horizon,
-          [&](Index first, Index n, Forecasts& out) { model.predict(rows, first, n, out); });
-      if (scores.mse() < best.validation_mse) best = {model, strength, scores.mse()};
-    }
+    const Model model{past, horizon};
+    if (model.regressors(rows.cols()) > widest) continue;
+    auto chosen = choose_strength(model, rows, split, lookback, past, strengths);
+    if (chosen.validation_mse < best.validation_mse) best = std::move(chosen);
   }
   return best;
 }

@@ -26,8 +26,8 @@ inline void save(const std::filesystem::path& path, const Model& model, const Se
   const nlohmann::json about{
       {"columns", series.names}, {"mean", list(scaler.mean)}, {"deviation", list(scaler.deviation)},
       {"lookback", lookback},    {"season", season},          {"covariates", c.covariates},
-      {"horizon", c.horizon},    {"recent", c.recent},        {"width", c.width},
-      {"layers", c.layers},      {"heads", c.heads}};
+      {"horizon", c.horizon},    {"recent", c.recent},        {"past", c.past},
+      {"width", c.width},        {"layers", c.layers},        {"heads", c.heads}};
   sluice::save_safetensors(path, model, {{"forecast", about.dump()}});
 }
 
@@ -63,10 +63,11 @@ inline Trained load(const std::filesystem::path& path, const Series& series, Sca
     vector("deviation", scaler.deviation);
     sluice::ForecasterConfig c;
     c.variates = Index(series.names.size()), c.horizon = horizon;
-    c.covariates = number("covariates"), c.recent = number("recent");
+    c.covariates = number("covariates"), c.recent = number("recent"), c.past = number("past");
     c.width = number("width"), c.layers = number("layers"), c.heads = number("heads");
     if (c.covariates != covariates_of(season)) fail("covariates do not fit the season");
-    if (c.width > 4096 || c.layers > 64 || c.recent > 4096) fail("sizes are out of range");
+    if (c.width > 4096 || c.layers > 64 || c.recent > 4096 || c.past > 4096)
+      fail("sizes are out of range");
     sluice::Rng rng(0);
     Trained trained{Model(c, rng), scaler};
     sluice::load_safetensors(file, trained.model);

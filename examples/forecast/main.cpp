@@ -4,6 +4,7 @@
 
 #include "checkpoint.hpp"
 #include "intervals.hpp"
+#include "linear_start.hpp"
 #include "options.hpp"
 #include "plot.hpp"
 #include "report.hpp"
@@ -19,7 +20,7 @@ using namespace forecast;
 sluice::ForecasterConfig configuration(const Options& o, const ModelInputs& inputs) {
   sluice::ForecasterConfig c;
   c.variates = inputs.variates, c.covariates = inputs.covariates, c.horizon = o.horizon;
-  c.recent = std::min<Index>(c.recent, o.lookback);
+  c.recent = std::min(o.lookback, std::clamp<Index>(1500 / c.variates, 1, c.recent));
   c.width = o.width, c.layers = o.layers, c.heads = o.heads;
   // Most where most numbers are shared out: the wide output of a narrow model overfits first.
   c.input_dropout = 0.6 * o.dropout, c.dropout = o.dropout;
@@ -80,8 +81,13 @@ void run(const Options& o) {
     const Matrix rows = fitted.scale(series.values);
     const ModelInputs inputs = model_inputs(rows, season);
     sluice::Rng rng(o.seed);
-    Model model(configuration(o, inputs), rng);
-    start_linear_path(model, inputs, borders.train.end, 0.1);
+    auto config = configuration(o, inputs);
+    const LinearStart start =
+        choose_linear_start(inputs, rows, borders, o.lookback, o.horizon, config.recent);
+    config.past = start.past();
+    Model model(config, rng);
+    begin(model, start);
+    if (!o.quiet) std::printf("  linear start: %s\n", start.text().c_str());
     if (!o.quiet)
       std::printf("training %s numbers on %d threads, seed %llu\n",
                   grouped(sluice::count(model)).c_str(), o.threads,
@@ -98,7 +104,7 @@ void run(const Options& o) {
   const ModelInputs inputs = model_inputs(rows, season);
   const Index first = borders.test.begin + o.lookback;
   const Index count = windows(borders.test, o.lookback, o.horizon);
-  const Matrix at_once = all_forecasts(trained.model, inputs);
+  const Matrix at_once = all_forecasts(trained.model, inputs, rows.rows());
 
   auto contenders = baselines(rows, borders, o.lookback, o.horizon, season);
   contenders.push_back({"gated linear attention", predictor(at_once, rows, o.horizon)});

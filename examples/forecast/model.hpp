@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /// \file
-/// The forecasting model on a series: its inputs, its linear start, its forecasts.
+/// The forecasting model on a series: its inputs and its forecasts.
 #pragma once
 
 #include "baseline_set.hpp"
@@ -41,45 +41,15 @@ inline ModelInputs model_inputs(const Matrix& rows, Index season) {
   return inputs;
 }
 
-/// Begins the linear path as the ridge solution on the training rows: found in closed form, it is
-/// better than what a short training finds, and training goes on from there.
-inline void start_linear_path(Model& model, const ModelInputs& inputs, Index train,
-                              double strength) {
-  const Index C = inputs.variates, E = inputs.covariates, R = model.config.recent;
-  const Index H = model.config.horizon, width = R * C + E + 1, count = train - H - (R - 1);
-  if (count < 1) return;
-  const auto& x = inputs.rows;
-  Eigen::MatrixXd gram = Eigen::MatrixXd::Zero(width, width);
-  Eigen::MatrixXd cross = Eigen::MatrixXd::Zero(width, H * C);
-  Eigen::VectorXd f(width), y(H * C);
-  for (Index t = R - 1; t + H < train; ++t) {
-    for (Index c = 0; c < C; ++c) {
-      const double now = x(0, t, c);
-      for (Index k = 0; k < R; ++k) f[k * C + c] = k == 0 ? now : x(0, t - k, c) - now;
-      for (Index h = 0; h < H; ++h) y[h * C + c] = x(0, t + 1 + h, c) - now;
-    }
-    for (Index e = 0; e < E; ++e) f[R * C + e] = x(0, t, C + e);
-    f[width - 1] = 1;
-    gram.selfadjointView<Eigen::Lower>().rankUpdate(f);
-    cross.noalias() += f * y.transpose();
-  }
-  gram.diagonal().head(width - 1).array() += strength * double(count);
-  const Matrix weight = gram.selfadjointView<Eigen::Lower>().ldlt().solve(cross);
-  for (Index o = 0; o < H * C; ++o) {
-    for (Index i = 0; i < R * C; ++i) model.skip.weight(o, i) = float(weight(i, o));
-    for (Index e = 0; e < E; ++e) model.skip_covariates->weight(o, e) = float(weight(R * C + e, o));
-    (*model.skip.bias)(o) = float(weight(width - 1, o));
-  }
-}
-
-/// What the model says at every row, having read all rows before: [rows, horizon * variates],
-/// changes relative to the row.
-inline Matrix all_forecasts(const Model& model, const ModelInputs& inputs,
+/// What the model says at rows 0 .. end - 1, each with all rows before it read: [end, horizon *
+/// variates], changes relative to the row.
+inline Matrix all_forecasts(const Model& model, const ModelInputs& inputs, Index end,
                             sluice::Executor executor = {}) {
   Tape<float> tape(executor);
   tape.start();
   auto state = model.initial_state(1);
-  const auto y = model(tape.input(View<const float, 3>(inputs.rows)), state).value;
+  const auto read = slice(View<const float, 3>(inputs.rows), 1, 0, end);
+  const auto y = model(tape.input(read), state).value;
   Matrix out(y.dim(1), y.dim(2));
   for (Index t = 0; t < out.rows(); ++t)
     for (Index i = 0; i < out.cols(); ++i) out(t, i) = y.row(0, t)[i];

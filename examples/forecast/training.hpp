@@ -17,19 +17,20 @@
 
 namespace forecast {
 
-/// Windows of consecutive rows, the changes they should forecast, and which of these count.
+/// Windows of consecutive rows, the changes they should forecast, and the rows before them in the
+/// states of the linear paths, which in use always have a past.
 struct Batch {
-  Tensor<float, 3> x, target, weight;
+  Tensor<float, 3> x, target;
+  Model::State start;
 
   Batch(Index size, Index tokens, const ModelInputs& inputs, const Model& model)
       : x(size, tokens, inputs.variates + inputs.covariates),
         target(size, tokens, model.config.horizon * inputs.variates),
-        weight(target.dimensions()) {
-    // The first rows of a window lack the recent rows that the model will always have.
-    const Index lacking = std::min(model.config.recent, tokens - 1);
-    for (Index b = 0; b < size; ++b)
-      for (Index t = 0; t < tokens; ++t)
-        for (Index i = 0; i < weight.dimension(2); ++i) weight(b, t, i) = t < lacking ? 0.f : 1.f;
+        start(model.initial_state(size)) {}
+
+  /// Rows that must lie before a window.
+  static Index before(const Model& model) {
+    return std::max(model.config.past, model.config.recent - 1);
   }
 
   void fill(Index b, Index begin, const ModelInputs& inputs, Index horizon) {
@@ -41,6 +42,14 @@ struct Batch {
           target(b, t, h * C + c) =
               inputs.rows(0, begin + t + 1 + h, c) - inputs.rows(0, begin + t, c);
     }
+    auto& recent = start.recent.rows;
+    for (Index i = 0, n = recent.dimension(1); i < n; ++i)
+      for (Index c = 0; c < C; ++c) recent(b, i, c) = inputs.rows(0, begin - n + i, c);
+    if (!start.own) return;
+    auto& own = start.own->series;
+    for (Index c = 0; c < C; ++c)
+      for (Index i = 0, n = own.dimension(2); i < n; ++i)
+        own(b, c, i) = inputs.rows(0, begin - n + i, c);
   }
 };
 
@@ -48,9 +57,10 @@ struct Batch {
 inline double validate(const Model& model, const ModelInputs& inputs, const Matrix& rows,
                        const Split& split, Index lookback, sluice::Executor executor) {
   const Index horizon = model.config.horizon;
-  return evaluate(rows, split.validation.begin + lookback,
-                  windows(split.validation, lookback, horizon), horizon,
-                  predictor(all_forecasts(model, inputs, executor), rows, horizon))
+  return evaluate(
+             rows, split.validation.begin + lookback, windows(split.validation, lookback, horizon),
+             horizon,
+             predictor(all_forecasts(model, inputs, split.validation.end, executor), rows, horizon))
       .mse();
 }
 
@@ -65,7 +75,8 @@ inline void train(Model& model, const ModelInputs& inputs, const Matrix& rows, c
   AdamW optimizer(
       model, {.learning_rate = o.learning_rate, .beta2 = 0.99, .weight_decay = o.weight_decay});
   Ema average(model, 0.99);
-  const Index tokens = std::min(o.lookback, split.train.size() - o.horizon);
+  const Index before = Batch::before(model), room = split.train.size() - before - o.horizon;
+  const Index tokens = std::min(o.lookback, room);
   const Index batch_rows = o.batch * tokens;
   const int per_epoch = int((split.train.size() + batch_rows - 1) / batch_rows);
   const int steps = o.epochs * per_epoch, warm_up = steps / 20;
@@ -91,17 +102,14 @@ inline void train(Model& model, const ModelInputs& inputs, const Matrix& rows, c
     standing.epoch = epoch;
     for (int i = 0; i < per_epoch; ++i) {
       const int step = (epoch - 1) * per_epoch + i;
-      for (Index b = 0; b < o.batch; ++b) {
-        const Index room = split.train.size() - tokens - o.horizon + 1;
-        batch.fill(b, split.train.begin + Index(windows_drawn.below(std::uint64_t(room))), inputs,
+      for (Index b = 0; b < o.batch; ++b)
+        batch.fill(b, before + Index(windows_drawn.below(std::uint64_t(room - tokens + 1))), inputs,
                    o.horizon);
-      }
       set_zero(gradient);
-      auto state = model.initial_state(o.batch);
+      auto state = batch.start;
       tape.record(model, gradient);
       const auto y = model(tape.input(View<const float, 3>(batch.x)), state, masks);
-      const auto loss = mean_squared_error(y, View<const float, 3>(batch.target),
-                                           View<const float, 3>(batch.weight));
+      const auto loss = mean_squared_error(y, View<const float, 3>(batch.target));
       tape.backward(loss);
       clip_by_global_norm(gradient, 1);
       optimizer.step(model, gradient, rate(step));
@@ -112,9 +120,9 @@ inline void train(Model& model, const ModelInputs& inputs, const Matrix& rows, c
       standing.rows_per_second = double(step + 1) * double(batch_rows) / clock.seconds();
       progress.show(standing, false);
     }
-    const double before = standing.best;
+    const double previous = standing.best;
     standing.validation = std::min(consider(model), consider(average.model()));
-    if (standing.best < before) last_better = epoch;
+    if (standing.best < previous) last_better = epoch;
     progress.show(standing, true);
     if (interrupt.requested() || (o.minutes > 0 && clock.seconds() > 60 * o.minutes)) break;
   }

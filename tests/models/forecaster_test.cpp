@@ -11,7 +11,7 @@ namespace {
 
 ForecasterConfig small() {
   ForecasterConfig c;
-  c.variates = 2, c.covariates = 3, c.horizon = 4, c.recent = 3, c.width = 8, c.layers = 2;
+  c.variates = 2, c.covariates = 3, c.horizon = 4, c.recent = 3, c.past = 5, c.width = 8, c.layers = 2;
   return c;
 }
 
@@ -21,6 +21,7 @@ Forecaster<S> loud(const ForecasterConfig& c) {
   Rng rng(5);
   Forecaster<S> model(c, rng);
   fill_normal(model.head.weight, rng, S(0.5));
+  if (model.own) fill_normal(model.own->weight, rng, S(0.5));
   return model;
 }
 
@@ -29,7 +30,7 @@ Forecaster<S> loud(const ForecasterConfig& c) {
 TEST_CASE("the forecaster keeps the laws of streamable layers", "[forecaster]") {
   testing::require_layer_laws(loud<double>(small()), 5);
   auto plain = small();
-  plain.covariates = 0;
+  plain.covariates = plain.past = 0;
   testing::require_layer_laws(loud<double>(plain), 2);
 }
 

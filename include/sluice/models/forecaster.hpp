@@ -4,6 +4,7 @@
 /// rows of all of them.
 #pragma once
 
+#include <sluice/layers/own_past.hpp>
 #include <sluice/layers/recent_rows.hpp>
 #include <sluice/models/gla_lm.hpp>
 #include <sluice/ops/dropout.hpp>
@@ -19,32 +20,36 @@ struct ForecasterConfig {
   Index variates = 1;    ///< columns that are read and forecast
   Index covariates = 0;  ///< columns known beforehand, such as the hour, that are only read
   Index horizon = 24;    ///< rows forecast at every step
-  Index recent = 24;     ///< rows side by side in front of the linear part and the blocks
+  Index recent = 24;     ///< rows side by side in front of the skip path and the blocks
+  Index past = 0;        ///< earlier rows from which every variate is forecast alone; 0: none
   Index width = 32, layers = 2, heads = 2;
   double input_dropout = 0, dropout = 0, head_dropout = 0;  ///< on the rows, branches, and output
 };
 
-/// A linear map of the recent rows plus a stack of gated-linear-attention blocks for what it
-/// leaves:
+/// Two linear maps plus a stack of gated-linear-attention blocks for what they leave:
 ///
-///     y = skip(recent rows, covariates) + head(norm(blocks(embed(recent rows, covariates))))
+///     y = own(past) + skip(recent, covariates) + head(norm(blocks(embed(recent, covariates))))
 ///
-/// y[b, t, h variates + c] is the change of variate c from row t to row t + 1 + h. The skip path is
-/// a vector autoregression and may begin as a fitted one; the head begins near zero.
+/// y[b, t, h variates + c] is the change of variate c from row t to row t + 1 + h. `own` sees far
+/// back and one variate at a time; `skip`, a vector autoregression, sees all variates of the recent
+/// rows. Both may begin as fitted maps: `own` begins at zero, `skip` and the head near it.
 template <class S>
 struct Forecaster {
   using Scalar = S;
   using Config = ForecasterConfig;
 
   struct State {
+    std::optional<typename OwnPast<S>::State> own;
     typename RecentRows<S>::State recent;
     std::vector<typename GLABlock<S>::State> blocks;
     static constexpr auto fields() {
-      return std::tuple{field("recent", &State::recent), field("blocks", &State::blocks)};
+      return std::tuple{field("own", &State::own), field("recent", &State::recent),
+                        field("blocks", &State::blocks)};
     }
   };
 
   Config config;
+  std::optional<OwnPast<S>> own;
   RecentRows<S> recent;
   Linear<S> skip, embed;
   std::optional<Linear<S>> skip_covariates, embed_covariates;
@@ -60,6 +65,7 @@ struct Forecaster {
         embed(c.variates * c.recent, c.width, rng, {.bias = true}),
         norm(c.width, 1e-6),
         head(c.width, c.horizon * c.variates, rng, {.bias = false, .deviation = 1e-4}) {
+    if (c.past > 0) own.emplace(c.variates, c.past, c.horizon);
     if (c.covariates > 0) {
       skip_covariates.emplace(c.covariates, c.horizon * c.variates, rng,
                               LinearOptions{.bias = false, .deviation = 1e-3});
@@ -74,14 +80,19 @@ struct Forecaster {
 
   static constexpr auto fields() {
     using L = Forecaster;
-    return std::tuple{field("skip", &L::skip),     field("skip_covariates", &L::skip_covariates),
-                      field("embed", &L::embed),   field("embed_covariates", &L::embed_covariates),
-                      field("blocks", &L::blocks), field("norm", &L::norm),
+    return std::tuple{field("own", &L::own),
+                      field("skip", &L::skip),
+                      field("skip_covariates", &L::skip_covariates),
+                      field("embed", &L::embed),
+                      field("embed_covariates", &L::embed_covariates),
+                      field("blocks", &L::blocks),
+                      field("norm", &L::norm),
                       field("head", &L::head)};
   }
 
   State initial_state(Index batch) const {
-    State state{recent.initial_state(batch), {}};
+    State state{{}, recent.initial_state(batch), {}};
+    if (own) state.own = own->initial_state(batch);
     for (const auto& block : blocks) state.blocks.push_back(block.initial_state(batch));
     return state;
   }
@@ -101,8 +112,10 @@ struct Forecaster {
     const auto thin = [&](const Variable<S, 3>& v, double probability) {
       return masks && probability > 0 ? dropout(v, probability, *masks) : v;
     };
-    const auto rows = recent(slice(x, 2, 0, config.variates), state.recent);
+    const auto variates = slice(x, 2, 0, config.variates);
+    const auto rows = recent(variates, state.recent);
     auto y = skip(thin(rows, config.input_dropout));
+    if (own) y = y + (*own)(variates, *state.own);
     auto z = embed(thin(rows, config.input_dropout));
     if (config.covariates > 0) {
       const auto known = slice(x, 2, config.variates, config.covariates);
