@@ -9,12 +9,13 @@
 #include <sluice/core/tensor.hpp>
 #include <sluice/kernels/linear/backward.hpp>
 #include <sluice/kernels/linear/linear.hpp>
+#include <sluice/simd/sums.hpp>
 
 #include <algorithm>
-#include <numeric>
 #include <string>
 #include <string_view>
 #include <tuple>
+#include <type_traits>
 
 namespace sluice {
 
@@ -76,7 +77,7 @@ struct OwnPast {
     const View<S, 2> map(tape.allocate(Shape<2>{H, P + 1}), {H, P + 1});
     for (Index h = 0; h < H; ++h) {
       const S* const w = weight.data() + h * P;
-      *std::copy_n(w, P, map.row(h)) = -std::accumulate(w, w + P, S(0));
+      *std::copy_n(w, P, map.row(h)) = -sum(w, P);
     }
     // Past and present of a variate in one run, whose values t .. P + t are the window of token t.
     const View<S, 3> runs(tape.allocate(Shape<3>{B, C, P + T}), {B, C, P + T});
@@ -101,6 +102,13 @@ struct OwnPast {
 
  private:
   Index variates_;
+
+  static S sum(const S* x, Index n) {
+    return simd::sums<simd::DefaultArch, S, 1>(
+        n, [&]<class L>(std::type_identity<L>, Index i, L* acc) {
+          acc[0] = acc[0] + simd::load<L>(x + i);
+        })[0];
+  }
 
   /// [T, P + 1]: every window of a run, which overlap in memory.
   View<const S, 2> windows(const S* run, Index T) const { return {run, {T, past() + 1}, {1, 1}}; }
