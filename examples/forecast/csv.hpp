@@ -32,7 +32,8 @@ struct CsvRow {
 struct Csv {
   std::string file;      ///< as messages name it
   char separator = ',';  ///< found in the first line, or given
-  std::vector<CsvRow> rows;
+  char decimal = '.';    ///< as the file writes it; cells hold a point
+  std::vector<CsvRow> rows = {};
 };
 
 /// "weather.csv:118: ".
@@ -60,9 +61,11 @@ inline std::optional<double> parse_number(std::string_view cell) {
 
 /// Whether a cell says that there is no value.
 inline bool is_gap(std::string_view cell) {
-  cell = trim(cell);
-  for (const std::string_view gap : {"", "NA", "N/A", "NaN", "nan", "NAN", "null", "NULL", "None"})
-    if (cell == gap) return true;
+  std::string small(trim(cell));
+  for (char& c : small)
+    if (c >= 'A' && c <= 'Z') c = char(c - 'A' + 'a');
+  for (const std::string_view gap : {"", "na", "n/a", "nan", "null", "none", "-", "?"})
+    if (small == gap) return true;
   return false;
 }
 
@@ -81,6 +84,18 @@ inline char detect_separator(std::string_view text) {
     if (c == '\n' || c == '\r') break;
   }
   return found;
+}
+
+/// Where semicolons stand between fields, commas stand in numbers: 1,5 becomes 1.5.
+inline void take_decimal_commas(Csv& csv) {
+  for (auto& row : csv.rows)
+    for (auto& cell : row.cells) {
+      const auto comma = cell.find(',');
+      if (comma == cell.npos || cell.find('.') != cell.npos) continue;
+      std::string with_point = cell;
+      with_point[comma] = '.';
+      if (parse_number(with_point)) cell = with_point, csv.decimal = ',';
+    }
 }
 
 inline std::string read_text(const std::filesystem::path& path) {
@@ -102,11 +117,12 @@ inline std::string read_text(const std::filesystem::path& path) {
 }  // namespace detail
 
 /// Cuts the text of a CSV file, in UTF-8, into cells: quoted fields with doubled quotes, LF, CRLF
-/// or CR, a last line with or without its end, blank lines left out. All rows must have as many
-/// fields as the first. `separator` 0 stands for the one found.
+/// or CR, a last line with or without its end, blank lines left out, decimal commas between
+/// semicolons. All rows must have as many fields as the first. `separator` 0 stands for the one
+/// found.
 inline Csv parse_csv(std::string file, std::string_view text, char separator = 0) {
   if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);  // UTF-8's byte order mark
-  Csv csv{std::move(file), separator ? separator : detail::detect_separator(text), {}};
+  Csv csv{std::move(file), separator ? separator : detail::detect_separator(text)};
   CsvRow row{1, {}};
   std::string cell;
   std::size_t line = 1, opened = 0;
@@ -162,6 +178,7 @@ inline Csv parse_csv(std::string file, std::string_view text, char separator = 0
                      ": a quote is opened and never closed (add the closing \")");
   end_row();
   if (csv.rows.empty()) throw InputError(csv.file + ": is empty (it needs a header and rows)");
+  if (csv.separator == ';') detail::take_decimal_commas(csv);
   return csv;
 }
 

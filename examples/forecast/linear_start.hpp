@@ -75,13 +75,12 @@ struct LinearStart {
   Index past() const { return own ? own->lookback - 1 : 0; }
 
   std::string text() const {
-    const auto ridge = [](double strength) { return " (ridge " + readable(strength, 1) + ")"; };
+    const auto part = [](const char* whose, Index rows, double strength) {
+      return whose + std::to_string(rows) + " rows (ridge " + readable(strength, 1) + ")";
+    };
     std::string out =
-        "all variates' last " + std::to_string(recent) + " rows" + ridge(recent_strength);
-    if (own)
-      out = "each variate's own last " + std::to_string(own->lookback) + " rows" +
-            ridge(own_strength) + ", then " + out;
-    return out + ", validation " + fixed(validation_mse, 4);
+        own ? part("each variate's own last ", own->lookback, own_strength) + ", " : "";
+    return out + part("all variates' last ", recent, recent_strength);
   }
 };
 

@@ -87,11 +87,11 @@ void run(const Options& o) {
     config.past = start.past();
     Model model(config, rng);
     begin(model, start);
-    if (!o.quiet) std::printf("  linear start: %s\n", start.text().c_str());
     if (!o.quiet)
-      std::printf("training %s numbers on %d threads, seed %llu\n",
-                  grouped(sluice::count(model)).c_str(), o.threads,
-                  static_cast<unsigned long long>(o.seed));
+      std::printf(
+          "linear start: %s\n  validation %.4f\ntraining %s numbers on %d threads, seed %llu\n",
+          start.text().c_str(), start.validation_mse, grouped(sluice::count(model)).c_str(),
+          o.threads, static_cast<unsigned long long>(o.seed));
     const Clock clock;
     train(model, inputs, rows, borders, o);
     if (!o.quiet) std::printf("  trained in %.1f s\n\n", clock.seconds());

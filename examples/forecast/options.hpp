@@ -49,6 +49,7 @@ inline char parse_separator(const std::string& text) {
 inline std::optional<Options> parse_options(int argc, const char* const* argv) {
   Options o;
   std::string separator;
+  bool no_plot = false;
   CLI::App app(
       "Learns from a CSV file with a causal gated linear attention model, and forecasts the rows\n"
       "that follow. Without arguments: four weather variates of New York, 24 hours ahead.",
@@ -60,7 +61,10 @@ inline std::optional<Options> parse_options(int argc, const char* const* argv) {
       "Writes forecast.csv, forecast.png, forecast.svg and model.safetensors to the --out folder.\n"
       "Exit codes: 0 done, 1 failure, 2 the command line or the data needs mending.");
 
-  const auto positive = CLI::Range(Index{1}, Index{1'000'000});
+  const auto within = [](auto least, auto most) {
+    return CLI::Range(least, most).description("");  // said when it matters
+  };
+  const auto positive = within(Index{1}, Index{1'000'000});
   const char* data = "Data";
   app.add_option("data,--data", o.data, "CSV file: one row a time step, one column a variate")
       ->group(data);
@@ -71,7 +75,7 @@ inline std::optional<Options> parse_options(int argc, const char* const* argv) {
   app.add_option("--separator", separator, "Between fields: ',' ';' or tab (default: found)")
       ->group(data);
   app.add_option("--max-gap", o.series.max_gap, "Longest run of missing rows that is filled")
-      ->check(CLI::Range(Index{0}, Index{1'000'000}))
+      ->check(within(Index{0}, Index{1'000'000}))
       ->capture_default_str()
       ->group(data);
 
@@ -94,7 +98,7 @@ inline std::optional<Options> parse_options(int argc, const char* const* argv) {
       ->capture_default_str()
       ->group(model);
   app.add_option("--layers", o.layers, "Blocks of attention and feed-forward")
-      ->check(CLI::Range(Index{0}, Index{64}))
+      ->check(within(Index{0}, Index{64}))
       ->capture_default_str()
       ->group(model);
   app.add_option("--heads", o.heads, "Heads of the attention; twice as many must divide the width")
@@ -102,46 +106,46 @@ inline std::optional<Options> parse_options(int argc, const char* const* argv) {
       ->capture_default_str()
       ->group(model);
   app.add_option("--dropout", o.dropout, "Part of the activations left out while training")
-      ->check(CLI::Range(0.0, 0.9))
+      ->check(within(0.0, 0.9))
       ->capture_default_str()
       ->group(model);
 
   const char* training = "Training";
   app.add_option("--epochs", o.epochs, "Most passes over the training rows")
-      ->check(CLI::Range(0, 100'000))
+      ->check(within(0, 100'000))
       ->capture_default_str()
       ->group(training);
   app.add_option("--patience", o.patience, "Epochs without a better validation before stopping")
-      ->check(CLI::Range(1, 100'000))
+      ->check(within(1, 100'000))
       ->capture_default_str()
       ->group(training);
   app.add_option("--minutes", o.minutes, "Most minutes of training (default: no limit)")
-      ->check(CLI::Range(0.0, 1e6))
+      ->check(within(0.0, 1e6))
       ->group(training);
   app.add_option("--batch", o.batch, "Windows in a training step")
       ->check(positive)
       ->capture_default_str()
       ->group(training);
   app.add_option("--learning-rate", o.learning_rate, "Largest step of AdamW")
-      ->check(CLI::Range(1e-9, 10.0))
+      ->check(within(1e-9, 10.0))
       ->capture_default_str()
       ->group(training);
   app.add_option("--weight-decay", o.weight_decay, "Pull of the weights towards zero")
-      ->check(CLI::Range(0.0, 10.0))
+      ->check(within(0.0, 10.0))
       ->capture_default_str()
       ->group(training);
   app.add_option("--seed", o.seed, "Same seed, same result")
       ->capture_default_str()
       ->group(training);
   app.add_option("--threads", o.threads, "Does not change the result")
-      ->check(CLI::Range(1, 1024))
+      ->check(within(1, 1024))
       ->capture_default_str()
       ->group(training);
 
   const char* output = "Output";
   app.add_option("-o,--out", o.out, "Folder for the results")->capture_default_str()->group(output);
   app.add_option("--load", o.load, "Use this model.safetensors instead of training")->group(output);
-  app.add_flag("!--no-plot", o.plot, "Leave the pictures out")->group(output);
+  app.add_flag("--no-plot", no_plot, "Leave the pictures out")->group(output);
   app.add_flag("-q,--quiet", o.quiet, "Only the table at the end")->group(output);
 
   try {
@@ -152,6 +156,7 @@ inline std::optional<Options> parse_options(int argc, const char* const* argv) {
   } catch (const CLI::ParseError& e) {
     throw InputError(std::string(e.what()) + " (--help shows all options)");
   }
+  o.plot = !no_plot;
   o.series.separator = detail::parse_separator(separator);
   if (o.width % (2 * o.heads) != 0)
     throw InputError("--width " + std::to_string(o.width) +

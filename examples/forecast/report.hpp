@@ -46,7 +46,8 @@ inline std::string score_table(const std::vector<Contender>& contenders, const S
   return table.text();
 }
 
-/// The rows after the end of the file: date,variable,mean,q05,q25,q50,q75,q95 in the file's units.
+/// The rows after the end of the file: date,variable,mean,q05,q25,q50,q75,q95 in the file's units
+/// and spelling.
 inline std::string forecast_csv(const Series& series, const Scaler& scaler,
                                 const Intervals& intervals, const Predictor& predict,
                                 Index horizon) {
@@ -64,6 +65,11 @@ inline std::string forecast_csv(const Series& series, const Scaler& scaler,
     for (const char c : cell) out += c == '"' ? std::string("\"\"") : std::string(1, c);
     return out + "\"";
   };
+  const auto number = [&](double value) {
+    std::string text = readable(value, 6);
+    std::replace(text.begin(), text.end(), '.', series.decimal);
+    return text;
+  };
   std::string csv;
   for (const char* name : {"variable", "mean", "q05", "q25", "q50", "q75", "q95"})
     csv +=
@@ -73,8 +79,8 @@ inline std::string forecast_csv(const Series& series, const Scaler& scaler,
   for (Index h = 0; h < horizon; ++h)
     for (Index c = 0; c < mean.cols(); ++c) {
       csv += series.time.text(rows + h) + sep + quoted(series.names[std::size_t(c)]) + sep +
-             readable(mean(h, c), 6);
-      for (const auto& bound : bounds) csv += sep + readable(bound(h, c), 6);
+             number(mean(h, c));
+      for (const auto& bound : bounds) csv += sep + number(bound(h, c));
       csv += "\n";
     }
   return csv;

@@ -28,7 +28,7 @@ struct SeriesOptions {
 
 struct Series {
   std::string file;
-  char separator = ',';
+  char separator = ',', decimal = '.';
   std::string date_name;           ///< header of the date column; empty without one
   std::vector<std::string> names;  ///< of the variates
   Timeline time;
@@ -157,7 +157,7 @@ inline Series to_series(Csv csv, const SeriesOptions& options = {}) {
   using detail::quote;
   Series series;
   series.file = csv.file;
-  series.separator = csv.separator;
+  series.separator = csv.separator, series.decimal = csv.decimal;
   const auto header = detail::take_header(csv);
   const std::size_t date = detail::find_date(csv, header, options.date);
 

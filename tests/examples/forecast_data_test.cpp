@@ -35,6 +35,7 @@ TEST_CASE("the same table in many spellings", "[examples][csv]") {
                              plain.substr(0, plain.size() - 1),  // no last end
                              plain + "\n\n",                     // blank lines
                              "date;a;b\n2013-01-01;1;2.5\n2013-01-02;-30;4\n2013-01-03;5;0.5\n",
+                             "date;a;b\n2013-01-01;1;2,5\n2013-01-02;-30;4\n2013-01-03;5,0;,5\n",
                              "date\ta\tb\r\n2013-01-01\t1\t2.5\r\n2013-01-02\t-30\t4\r\n"
                              "2013-01-03\t5\t0.5\r\n",
                              "\"date\",\"a\",\"b\"\n\"2013-01-01\",\"1\",\"2.5\"\n"
@@ -77,7 +78,7 @@ TEST_CASE("columns are chosen by name and order, words are left out", "[examples
 }
 
 TEST_CASE("gaps are filled by straight lines and counted", "[examples][csv]") {
-  const Series s = read("a,b\n,1\n2,NaN\nNA,\n6,4\n,5\n");
+  const Series s = read("a,b\n-,1\n2,NaN\nn/a,\n6,4\n,5\n");
   Matrix expected(5, 2);
   expected << 2, 1, 2, 2, 4, 3, 6, 4, 6, 5;
   CHECK(s.values == expected);
@@ -110,7 +111,7 @@ TEST_CASE("complaints name file, line, column and cure", "[examples][csv]") {
   CHECK(complaint("wind_kt,b\n1,2\ncalm,3\n") ==
         "a.csv:3: column 'wind_kt': 'calm' is not a number (mend it, leave it empty, or use "
         "--columns to leave this column out)");
-  CHECK(complaint("a;b\n1;2\n1,5;3\n") ==
+  CHECK(complaint("a,b\n1,2\n\"1,5\",3\n") ==
         "a.csv:3: column 'a': '1,5' is not a number (write 1.5, with a decimal point)");
   CHECK(complaint("a,b\n1,2\ninf,3\n").starts_with("a.csv:3: column 'a': 'inf' is not a number"));
   CHECK(complaint("a b\nx\ny\n").starts_with("a.csv: no column has numbers (it has a b;"));

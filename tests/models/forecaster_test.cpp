@@ -11,7 +11,8 @@ namespace {
 
 ForecasterConfig small() {
   ForecasterConfig c;
-  c.variates = 2, c.covariates = 3, c.horizon = 4, c.recent = 3, c.past = 5, c.width = 8, c.layers = 2;
+  c.variates = 2, c.covariates = 3, c.horizon = 4, c.recent = 3, c.past = 5, c.width = 8,
+  c.layers = 2;
   return c;
 }
 
