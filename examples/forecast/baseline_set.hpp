@@ -20,6 +20,15 @@ struct Contender {
   Scores scores = {};
 };
 
+/// NLinear with what validates best among common look-backs and the one asked for. The work grows
+/// with the square of a look-back, so that there is a longest.
+inline Chosen<NLinear> choose_nlinear(const Matrix& rows, const Split& split, Index lookback,
+                                      Index horizon) {
+  return choose_by_validation<NLinear>(
+      rows, split, lookback, horizon,
+      {12, 24, 48, 96, 168, 336, std::clamp<Index>(lookback, 2, 1000)}, {1e-4, 1e-3, 1e-2, 0.1, 1});
+}
+
 /// Last value, season, NLinear and vector autoregression; those that the file allows.
 /// Look-backs and ridge strengths are chosen on the validation rows. Keeps a reference to `rows`.
 inline std::vector<Contender> baselines(const Matrix& rows, const Split& split, Index lookback,
@@ -37,9 +46,7 @@ inline std::vector<Contender> baselines(const Matrix& rows, const Split& split, 
                      model.predict(rows, first, count, out);
                    }});
   };
-  linear("NLinear ridge",
-         choose_by_validation<NLinear>(rows, split, lookback, horizon, {12, 24, 48, 96, 168, 336},
-                                       {1e-4, 1e-3, 1e-2, 0.1, 1}));
+  linear("NLinear ridge", choose_nlinear(rows, split, lookback, horizon));
   linear("VAR ridge",
          choose_by_validation<VectorAutoregression>(
              rows, split, lookback, horizon, {12, 24, 48, 72, 96, 168}, {1e-3, 1e-2, 0.1, 1, 3}));

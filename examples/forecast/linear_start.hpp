@@ -85,18 +85,16 @@ struct LinearStart {
 };
 
 /// Fits the own past alone, then the recent rows to what that leaves and to all of it; the better
-/// one on the validation rows is the start. A window of one row has no past.
+/// one on the validation rows is the start.
 inline LinearStart choose_linear_start(const ModelInputs& inputs, const Matrix& rows,
                                        const Split& split, Index lookback, Index horizon,
                                        Index recent) {
-  constexpr Index longest = 1000;  // the work grows with the square
   const std::vector<double> strengths{1e-2, 0.1, 1, 10, 100};
-  const auto alone = choose_by_validation<NLinear>(
-      rows, split, lookback, horizon, {std::min(lookback, longest)}, {1e-3, 1e-2, 0.1, 1, 10});
+  const auto alone = choose_nlinear(rows, split, lookback, horizon);
   LinearStart best;
   best.validation_mse = std::numeric_limits<double>::infinity();
   for (const bool with_own : {false, true}) {
-    if (with_own && lookback < 2) continue;
+    if (with_own && !std::isfinite(alone.validation_mse)) continue;
     const RecentRegression model{&inputs, with_own ? &alone.model : nullptr, recent, horizon};
     const auto chosen = choose_strength(model, rows, split, lookback, model.lookback(), strengths);
     if (!(chosen.validation_mse < best.validation_mse)) continue;

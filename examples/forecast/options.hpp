@@ -84,7 +84,7 @@ inline std::optional<Options> parse_options(int argc, const char* const* argv) {
       ->check(positive)
       ->capture_default_str()
       ->group(task);
-  app.add_option("-L,--lookback", o.lookback, "Rows the model is trained to look back on")
+  app.add_option("-L,--lookback", o.lookback, "Rows in a window of training")
       ->check(positive)
       ->capture_default_str()
       ->group(task);
