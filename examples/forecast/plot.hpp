@@ -129,7 +129,7 @@ inline std::string plot_script(const Picture& picture, const std::string& termin
     const std::string data = "$panel" + std::to_string(i) + " using ", origin = at(picture.origin);
     if (i == 0)
       out << "set key at screen " << right << ", screen " << 1 - 52 / height
-          << " right horizontal noenhanced samplen 2.2 textcolor rgb "
+          << " right vertical maxrows 2 noenhanced samplen 2.2 textcolor rgb "
              "'#374151'\n";
     else
       out << "set key off\nunset label 1\n";
