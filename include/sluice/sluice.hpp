@@ -27,6 +27,7 @@
 #include <sluice/kernels/gla/block.hpp>
 #include <sluice/kernels/gla/blocked.hpp>
 #include <sluice/kernels/gla/chunk.hpp>
+#include <sluice/kernels/gla/chunk_backward.hpp>
 #include <sluice/kernels/gla/chunkwise.hpp>
 #include <sluice/kernels/gla/forward.hpp>
 #include <sluice/kernels/gla/naive.hpp>
@@ -81,6 +82,7 @@
 #include <sluice/simd/log.hpp>
 #include <sluice/simd/math.hpp>
 #include <sluice/simd/sqrt.hpp>
+#include <sluice/simd/stream.hpp>
 #include <sluice/simd/sums.hpp>
 #include <sluice/simd/transpose.hpp>
 #include <sluice/train/adamw.hpp>

@@ -11,6 +11,7 @@
 #include <sluice/kernels/gla/types.hpp>
 #include <sluice/simd/batch.hpp>
 #include <sluice/simd/exp.hpp>
+#include <sluice/simd/stream.hpp>
 
 #include <algorithm>
 
@@ -121,17 +122,33 @@ void load_decays(const Gate<const Scalar>& g, const Block& block, Index K, Scala
   }
 }
 
-/// Adds or writes scratch rows [count, stride] to a head's rows of `x`.
+/// Whether the result `x` is so large that it has left the caches before anybody reads it.
+template <class Scalar>
+bool outgrows_cache(const View<Scalar, 4>& x) noexcept {
+  constexpr Index hoped_for = Index{1} << 20;  // bytes: a second-level cache
+  return x.size() * Index{sizeof(Scalar)} > hoped_for;
+}
+
+/// Adds or writes scratch rows [count, stride] to a head's rows of `x`. May stream: whoever hands
+/// `x` to other threads calls `simd::finish_streaming` before.
 template <class Arch, class Scalar>
 void store_rows(const Scalar* from, Index stride, bool add, const Block& block,
                 const View<Scalar, 4>& x) noexcept {
+  using V = simd::Batch<Scalar, Arch>;
+  Scalar* const first = x.row(block.row, block.begin, block.head);
+  const bool streams =
+      !add && outgrows_cache(x) && simd::streamable<V>(first, x.stride(1), x.dim(3));
   for (Index t = 0; t < block.count; ++t) {
     const Scalar* in = from + t * stride;
-    Scalar* out = x.row(block.row, block.begin + t, block.head);
-    simd::for_each_lane<Arch, Scalar>(x.dim(3), [&]<class B>(std::type_identity<B>, Index i) {
-      const B value = simd::load<B>(in + i);
-      simd::store(out + i, add ? B(simd::load<B>(out + i) + value) : value);
-    });
+    Scalar* out = first + t * x.stride(1);
+    if (streams)
+      for (Index i = 0; i < x.dim(3); i += simd::lanes<V>)
+        simd::stream(out + i, simd::load<V>(in + i));
+    else
+      simd::for_each_lane<Arch, Scalar>(x.dim(3), [&]<class B>(std::type_identity<B>, Index i) {
+        const B value = simd::load<B>(in + i);
+        simd::store(out + i, add ? B(simd::load<B>(out + i) + value) : value);
+      });
   }
 }
 

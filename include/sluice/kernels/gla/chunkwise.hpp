@@ -89,6 +89,7 @@ void chunkwise(const std::type_identity_t<Inputs<Scalar>>& in, Scalar scale, Ind
     simd::product<Arch, Scalar>(x.tokens, values, x.tokens, {x.pairs, x.tokens, 1}, x.v, values,
                                 out, values, simd::Write::add);
     detail::store_rows<Arch>(out, values, false, block, o);
+    simd::finish_streaming();
   });
 }
 

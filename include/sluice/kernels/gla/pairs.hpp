@@ -107,6 +107,14 @@ void weigh_pairs(const Chunk<Scalar>& x) noexcept {
   for (Index i = 0; i < C; ++i) std::fill(x.pairs + i * C + i, x.pairs + (i + 1) * C, Scalar{0});
 }
 
+/// to [rows, keys] = factor (.) from.
+template <class Arch, class Scalar>
+void scaled(Index rows, Index keys, const Scalar* factor, const Scalar* from, Scalar* to) noexcept {
+  using B = simd::Batch<Scalar, Arch>;
+  for (Index at = 0; at < rows * keys; at += simd::lanes<B>)
+    simd::store(to + at, B(simd::load<B>(factor + at) * simd::load<B>(from + at)));
+}
+
 /// to [rows, keys] += factor (.) from.
 template <class Arch, class Scalar>
 void add_scaled(Index rows, Index keys, const Scalar* factor, const Scalar* from,
