@@ -125,6 +125,8 @@ void product(Index M, Index N, Index K, Strided<std::type_identity_t<Scalar>> a,
   using B = Batch<Scalar, Arch>;
   constexpr Index W = lanes<B>;
   constexpr int most = tile_vectors<Arch>;
+  if (M == 0 || N == 0) return;
+  if (K == 0) a = {c, 0, 0}, b = c;  // nothing of them is read, but addresses are formed
   Index j = 0;
   for (; j + most * W <= N; j += most * W)
     detail::panel<B, most>(M, K, a, b + j, ldb, c + j, ldc, write);

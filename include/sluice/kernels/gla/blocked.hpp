@@ -87,36 +87,41 @@ bool fold(const Inputs<Scalar>& in, const Block& block, const Block& shared, Sca
           Index count, const BlockScratch<Scalar>& x) noexcept {
   const Index K = in.q.dim(3);
   const bool bonus = static_cast<bool>(in.u), vector = in.g.kind() == GateKind::vector;
+  const Scalar* q = in.q.row(block.row, block.begin, shared.head);
+  const Scalar* k = in.k.row(block.row, block.begin, shared.head);
+  const Index next_q = in.q.stride(1), next_k = in.k.stride(1);
   std::fill_n(x.last, x.keys, Scalar{1});
-  Scalar product = 1;  // of a gate that all key channels share
-  for (Index t = 0; t < count; ++t) {
-    const Scalar* q = in.q.row(block.row, block.begin + t, shared.head);
-    const Scalar* k = in.k.row(block.row, block.begin + t, shared.head);
-    Scalar* to_q = x.q + t * x.keys;
-    Scalar* to_k = x.k + t * x.keys;
-    if (vector) {
-      const Scalar* g = in.g.row(block.row, block.begin + t, block.head);
-      simd::for_each_lane<Arch, Scalar>(K, [&]<class B>(std::type_identity<B>, Index i) {
-        const B before = simd::load<B>(x.last + i);
-        const B after =
-            simd::max(B(before * simd::exp(simd::load<B>(g + i))), B(fold_floor<Scalar>));
-        simd::store(x.last + i, after);
-        simd::store(to_q + i, B(simd::load<B>(q + i) * (B(scale) * (bonus ? before : after))));
-        simd::store(to_k + i, B(simd::load<B>(k + i) * simd::reciprocal(after)));
-      });
-    } else {
+  if (vector) {
+    const Scalar* g = in.g.row(block.row, block.begin, block.head);
+    const Index next_g = in.g.view().stride(1);
+    simd::for_each_lane<Arch, Scalar>(K, [&]<class B>(std::type_identity<B>, Index i) {
+      B product(Scalar{1});
+      for (Index t = 0; t < count; ++t) {
+        const B before = product;
+        product = simd::max(B(before * simd::exp(simd::load<B>(g + t * next_g + i))),
+                            B(fold_floor<Scalar>));
+        const B read = B(scale) * (bonus ? before : product);
+        simd::store(x.q + t * x.keys + i, B(simd::load<B>(q + t * next_q + i) * read));
+        simd::store(x.k + t * x.keys + i,
+                    B(simd::load<B>(k + t * next_k + i) * simd::reciprocal(product)));
+      }
+      simd::store(x.last + i, product);
+    });
+  } else {
+    Scalar product = 1;
+    for (Index t = 0; t < count; ++t) {
       const Scalar before = product;
       if (in.g.kind() != GateKind::none)
         product = std::max(product * simd::exp(*in.g.row(block.row, block.begin + t, block.head)),
                            fold_floor<Scalar>);
       const Scalar read = scale * (bonus ? before : product), write = 1 / product;
       simd::for_each_lane<Arch, Scalar>(K, [&]<class B>(std::type_identity<B>, Index i) {
-        simd::store(to_q + i, B(simd::load<B>(q + i) * B(read)));
-        simd::store(to_k + i, B(simd::load<B>(k + i) * B(write)));
+        simd::store(x.q + t * x.keys + i, B(simd::load<B>(q + t * next_q + i) * B(read)));
+        simd::store(x.k + t * x.keys + i, B(simd::load<B>(k + t * next_k + i) * B(write)));
       });
     }
+    std::fill_n(x.last, K, product);
   }
-  if (!vector) std::fill_n(x.last, K, product);
   return *std::min_element(x.last, x.last + K) > fold_limit<Scalar>;
 }
 
