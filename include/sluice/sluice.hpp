@@ -46,6 +46,7 @@
 #include <sluice/kernels/norm/rms_norm.hpp>
 #include <sluice/kernels/rotary/rotary.hpp>
 #include <sluice/layers/attention_heads.hpp>
+#include <sluice/layers/checkpoint.hpp>
 #include <sluice/layers/embedding.hpp>
 #include <sluice/layers/gated_feed_forward.hpp>
 #include <sluice/layers/gated_linear_attention.hpp>

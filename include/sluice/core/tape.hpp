@@ -166,6 +166,35 @@ class Tape {
     return y;
   }
 
+  /// Calls y = f() now without recording, and once more on the way back, recorded then: the memory
+  /// of a part of a pass for a second time of its computation. `f` must do the same every time,
+  /// own nothing, and change nothing but `state`, which outlives the pass.
+  template <Visitable State, class F>
+  auto recompute(State& state, F f) {
+    if (!recording_) return f();
+    Scalar* const before = copy_of(state);
+    recording_ = false;
+    auto y = tidy(f);
+    recording_ = true;
+    y.gradient = {allocate(y.shape()), y.shape()};
+    std::fill_n(y.gradient.data(), y.gradient.size(), Scalar{0});
+    on_backward([this, f, s = &state, before, dy = y.gradient] {
+      const Arena::Mark mark = arena_.mark();
+      Node* const rest = std::exchange(last_, nullptr);
+      Scalar* const after = copy_of(*s);
+      put_back(before, *s);
+      const auto again = f();
+      if (again.gradient) {
+        std::copy_n(dy.data(), dy.size(), again.gradient.data());
+        backward();
+      }
+      put_back(after, *s);
+      last_ = rest;
+      arena_.release(mark);
+    });
+    return y;
+  }
+
   /// Bytes this tape has obtained from the system.
   std::size_t capacity() const noexcept { return arena_.capacity(); }
 
@@ -185,6 +214,27 @@ class Tape {
     return static_cast<bool>(x.gradient);
   }
   static bool wanted(const Scalar* gradient) noexcept { return gradient != nullptr; }
+
+  /// All tensors of a state, one behind the other.
+  template <class State>
+  Scalar* copy_of(const State& state) {
+    Index total = 0;
+    for_each_tensor([&](std::string_view, const auto& t) { total += t.size(); }, state);
+    Scalar* const copy = allocate(std::array<Index, 1>{total});
+    Scalar* to = copy;
+    for_each_tensor(
+        [&](std::string_view, const auto& t) { to = std::copy_n(t.data(), t.size(), to); }, state);
+    return copy;
+  }
+  template <class State>
+  static void put_back(const Scalar* from, State& state) {
+    for_each_tensor(
+        [&](std::string_view, auto& t) {
+          std::copy_n(from, t.size(), t.data());
+          from += t.size();
+        },
+        state);
+  }
 
   Executor executor_;
   Arena arena_;
