@@ -141,7 +141,8 @@ Index foldable(Index tokens, Index K, const BlockScratch<Scalar>& x) noexcept {
 
 /// The rows of the same head in the next block.
 template <class Scalar>
-Ahead next_block(const Inputs<Scalar>& in, const Span& tokens, Index t, Index h) noexcept {
+Ahead next_block(const Inputs<Scalar>& in, const View<Scalar, 4>& o, const Span& tokens, Index t,
+                 Index h) noexcept {
   t += block_tokens;
   Ahead ahead;
   ahead.tokens = std::min(block_tokens, tokens.end - t);
@@ -150,6 +151,7 @@ Ahead next_block(const Inputs<Scalar>& in, const Span& tokens, Index t, Index h)
   ahead.add(in.q.row(tokens.row, t, hq), in.q.stride(1), in.q.dim(3));
   ahead.add(in.k.row(tokens.row, t, hq), in.k.stride(1), in.k.dim(3));
   ahead.add(in.v.row(tokens.row, t, h), in.v.stride(1), in.v.dim(3));
+  ahead.add(o.row(tokens.row, t, h), o.stride(1), o.dim(3));
   if (in.g.kind() == GateKind::vector)
     ahead.add(in.g.row(tokens.row, t, h), in.g.view().stride(1), in.q.dim(3));
   return ahead;
@@ -254,7 +256,7 @@ void blocked(const std::type_identity_t<Inputs<Scalar>>& in, Scalar scale,
         const Index count = std::min(detail::block_tokens, tokens.end - t);
         detail::run_block<Arch, Scalar>(
             in, {tokens.row, t, count, h}, scale, from, to, x, states.at(n, h), states.stride(), o,
-            detail::next_block(in, tokens, t, h), strong[(n * HV + h) * slabs + slab]);
+            detail::next_block(in, o, tokens, t, h), strong[(n * HV + h) * slabs + slab]);
       }
     for (Index h = first; h < last; ++h) states.leave(n, h, from, to);
   });

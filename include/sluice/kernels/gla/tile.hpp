@@ -117,7 +117,7 @@ void carry_all(const TileOperands<Scalar>& x, Index K, Index from, Index to, Sca
                Index stride, Ahead ahead) noexcept {
   using B = simd::Batch<Scalar, Arch>;
   constexpr Index W = simd::lanes<B>;
-  const Index tiles = K * ((to - from) / W) / state_vectors<Arch> + 1;
+  const Index tiles = std::max<Index>(1, K * ((to - from) / W) / state_vectors<Arch>);
   const Index requests = (ahead.tokens + tiles - 1) / tiles;
   Index j = from;
   if constexpr (simd::registers<Arch> == 32)
