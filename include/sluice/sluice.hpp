@@ -19,6 +19,12 @@
 #include <sluice/core/workspace.hpp>
 #include <sluice/kernels/activation/activation.hpp>
 #include <sluice/kernels/activation/functions.hpp>
+#include <sluice/kernels/conv.hpp>
+#include <sluice/kernels/conv/backward.hpp>
+#include <sluice/kernels/conv/forward.hpp>
+#include <sluice/kernels/conv/naive.hpp>
+#include <sluice/kernels/conv/types.hpp>
+#include <sluice/kernels/conv/window.hpp>
 #include <sluice/kernels/elementwise/arithmetic.hpp>
 #include <sluice/kernels/elementwise/rows.hpp>
 #include <sluice/kernels/elementwise/spans.hpp>

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: MIT
+/// \file
+/// The gradients of the short causal convolution.
+///
+/// With u_t the sum before the activation, which is made once more, and e_t = dy_t (.) act'(u_t),
+///
+///   1. dx_s      = sum_i weight_i (.) e_{s + W - 1 - i},   e = 0 outside the sequence
+///   2. dweight_i += sum_t e_t (.) x_{t - W + 1 + i},       dbias += sum_t e_t
+///   3. The state lies W - 1 tokens before the sequence: 1 gives its gradient as well. A token
+///      among the last W - 1, or of the state if the sequence is that short, is also part of the
+///      final state and takes over its gradient.
+#pragma once
+
+#include <sluice/core/workspace.hpp>
+#include <sluice/kernels/conv/forward.hpp>
+
+#include <concepts>
+#include <type_traits>
+
+namespace sluice::conv {
+
+namespace detail {
+
+/// e of tokens [from, to) for one tile, in rows of `tile`.
+template <class Arch, class Scalar>
+void activation_gradients(const Rows<Scalar>& x, Index count, Index to,
+                          const View<const Scalar, 3>& dy, Scalar* e) noexcept {
+  const Index from = x.part.from;
+  const bool silu = x.in.silu;
+  if (silu)
+    convolve<Arch>(x, count, from, to, false, [=](Index t) { return e + (t - from) * tile; });
+  for (Index t = from; t < to; ++t, e += tile) {
+    const Scalar* const grad = dy.row(x.part.row, t) + x.first;
+    simd::for_each_lane<Arch, Scalar>(
+        count, [=]<class B>(std::type_identity<B>, Index c) SLUICE_INLINE_LAMBDA {
+          const B d = simd::load<B>(grad + c);
+          simd::store(e + c, silu ? B(d * simd::silu_slope(simd::load<B>(e + c))) : d);
+        });
+  }
+}
+
+/// Step 1 for tokens [from, to), to the rows `out(s)`: e is that of token `from`.
+template <class Arch, class Scalar, class Out>
+void input_gradients(const Rows<Scalar>& x, Index count, Index from, Index to, const Scalar* e,
+                     bool add, const Out& out) noexcept {
+  for_each_slice(x.in, x.first, count, true, [&](Index i, Index n, const Scalar* taps) {
+    for (Index s = from; s < to; ++s) {
+      Scalar* const y = out(s);
+      const auto row = [&](Index j) { return e + (s - from + i + j) * tile; };
+      sum_slice<Arch>(n, count, taps, row, i > 0 || add ? y : nullptr, y);
+    }
+  });
+}
+
+/// Step 3: what the final state hands to token s, a row of the sequence or of its initial state.
+template <class Scalar>
+void add_final_gradient(const Part& p, Index first, Index count, Index s,
+                        const View<Scalar, 3>& dstate, Scalar* to) noexcept {
+  const Index i = s - p.end + dstate.dim(1);
+  if (i < 0) return;
+  const Scalar* const from = dstate.row(p.number, i) + first;
+  for (Index c = 0; c < count; ++c) to[c] += from[c];
+}
+
+/// Step 2 for tokens [p.from, p.to): `sums` is W rows of weights and one of the bias, of `stride`.
+template <class Arch, class Scalar>
+void add_weight_gradients(const Rows<Scalar>& x, Index count, const Scalar* e, Scalar* sums,
+                          Index stride) noexcept {
+  const Index W = x.in.width();
+  for (Index t = x.part.from; t < x.part.to; ++t, e += tile)
+    for (Index i = 0; i <= W; ++i) {
+      const Scalar* const from = i < W ? x(t - W + 1 + i) : nullptr;
+      Scalar* const to = sums + i * stride;
+      simd::for_each_lane<Arch, Scalar>(
+          count, [=]<class B>(std::type_identity<B>, Index c) SLUICE_INLINE_LAMBDA {
+            const B factor = from ? simd::load<B>(from + c) : B(Scalar{1});
+            simd::store(to + c, simd::madd(simd::load<B>(e + c), factor, simd::load<B>(to + c)));
+          });
+    }
+}
+
+}  // namespace detail
+
+/// Gradients of the short convolution by its operands and its initial state.
+///
+/// Exact (see the file comment); independent of the number of threads.
+///
+/// \param in      as in the forward pass.
+/// \param state   [sequences, W - 1, D], the initial state of the forward pass.
+/// \param dy      [B, T, D], gradient by y.
+/// \param dstate  [sequences, W - 1, D], or absent; gradient by the final state on entry, by the
+///                initial state on return.
+/// \param grads   where the gradients by x, weight and bias go.
+/// \throws ShapeError, ArgumentError  if the arguments do not agree; nothing has been written then.
+template <class Arch = simd::DefaultArch, std::floating_point Scalar>
+void backward(const Inputs<Scalar>& in, std::type_identity_t<View<const Scalar, 3>> state,
+              std::type_identity_t<View<const Scalar, 3>> dy,
+              std::type_identity_t<View<Scalar, 3>> dstate,
+              const std::type_identity_t<Gradients<Scalar>>& grads,
+              const Workspace& workspace = {}) {
+  const auto where = "conv::backward";
+  require_shapes(where, in, state, dy);
+  const Index B = in.x.dim(0), T = in.x.dim(1), D = in.x.dim(2), W = in.width(), past = W - 1;
+  if (dstate) require_shape(where, "dstate", dstate.shape(), state.shape(), "to match state");
+  if (grads.dx) require_shape(where, "dx", grads.dx.shape(), in.x.shape(), "to match x");
+  if (grads.dweight)
+    require_shape(where, "dweight", grads.dweight.shape(), in.weight.shape(), "to match weight");
+  if (grads.dbias) require_shape(where, "dbias", grads.dbias.shape(), {D}, "to match x");
+
+  using detail::piece, detail::tile;
+  const Index pieces = (T + piece - 1) / piece, size = (W + 1) * D;
+  Scratch scratch(workspace);
+  // The sums of every piece by itself, to be added in their order.
+  const bool parameters = grads.dweight || grads.dbias;
+  Scalar* const sums = parameters ? scratch.allocate<Scalar>(B * pieces * size) : nullptr;
+  if (sums) std::fill_n(sums, B * pieces * size, Scalar{0});
+  const View<Scalar, 3> dinitial(dstate ? scratch.allocate<Scalar>(dstate.size()) : nullptr,
+                                 state.shape());
+  const Index room = (piece + 2 * past) * tile;
+  Scalar* const rooms = scratch.allocate<Scalar>(workspace.executor.concurrency() * room);
+
+  const auto one_tile = [&](Index row, Index number, Index first, Index count, Index worker) {
+    const Index from = number * piece, to = std::min(T, from + piece);
+    for_each_part(in, row, from, to, [&](const Part& p) {
+      const detail::Rows<Scalar> x{in, state, p, first};
+      // e, with W - 1 rows of 0 before the sequence and the W - 1 tokens behind this part.
+      Scalar* const before = rooms + worker * room;
+      Scalar* const e = before + past * tile;
+      const Index end = std::min(p.end, p.to + past);
+      std::fill_n(before, past * tile, Scalar{0});
+      detail::activation_gradients<Arch>(x, count, end, dy, e);
+      std::fill(e + (end - p.from) * tile, e + (p.to + past - p.from) * tile, Scalar{0});
+      if (sums)
+        detail::add_weight_gradients<Arch>(x, count, e,
+                                           sums + (row * pieces + number) * size + first, D);
+      if (grads.dx) {
+        const auto dx = [&](Index s) { return grads.dx.row(row, s) + first; };
+        detail::input_gradients<Arch>(x, count, p.from, p.to, e, grads.accumulate, dx);
+        for (Index s = std::max(p.from, p.end - past); dstate && s < p.to; ++s)
+          detail::add_final_gradient(p, first, count, s, dstate, dx(s));
+      }
+      if (dstate && p.from == p.begin) {
+        const auto to_state = [&](Index s) {
+          return dinitial.row(p.number, s - p.begin + past) + first;
+        };
+        detail::input_gradients<Arch>(x, count, p.begin - past, p.begin, before, false, to_state);
+        for (Index s = p.begin - past; s < p.begin; ++s)
+          detail::add_final_gradient(p, first, count, s, dstate, to_state(s));
+      }
+    });
+  };
+  detail::for_each_tile(in, workspace.executor, one_tile);
+
+  for (Index n = 0; sums && n < B * pieces; ++n)
+    for (Index d = 0; d < D; ++d) {
+      const Scalar* const sum = sums + n * size + d;
+      for (Index i = 0; grads.dweight && i < W; ++i) grads.dweight.row(d)[i] += sum[i * D];
+      if (grads.dbias) grads.dbias.data()[d] += sum[W * D];
+    }
+  for (Index row = 0; dstate && row < B; ++row)
+    for_each_part(in, row, 0, T, [&](const Part& p) {
+      for (Index i = 0; i < past; ++i)
+        std::copy_n(dinitial.row(p.number, i), D, dstate.row(p.number, i));
+    });
+}
+
+}  // namespace sluice::conv

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: MIT
+/// \file
+/// Vocabulary of the short causal convolution: every channel by itself, over its last W tokens.
+///
+///     y_t = act(bias + sum_i weight_i (.) x_{t - W + 1 + i}),   i = 0 .. W - 1,   act silu or none
+///
+/// The state is what lies before the first token: the last W - 1 inputs, the oldest first.
+///
+/// Sizes: B batch, T time, D channels, W width of the window. Published implementations that keep W
+/// inputs as their state keep one too many: the oldest is never read.
+#pragma once
+
+#include <sluice/core/error.hpp>
+#include <sluice/core/view.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace sluice::conv {
+
+/// The operands.
+template <class Scalar>
+struct Inputs {
+  View<const Scalar, 3> x;       ///< [B, T, D]
+  View<const Scalar, 2> weight;  ///< [D, W]; tap W - 1 meets the token itself
+  View<const Scalar, 1> bias{};  ///< [D], or absent
+  bool silu = false;             ///< whether silu follows
+  /// Starts of sequences packed into one batch row (B = 1), and the end: [0, ..., T].
+  std::span<const Index> cu_seqlens{};
+
+  Index width() const noexcept { return weight.dim(1); }
+  /// Number of independent sequences: B, or that of the packed ones.
+  Index sequences() const noexcept {
+    return cu_seqlens.empty() ? x.dim(0) : static_cast<Index>(cu_seqlens.size()) - 1;
+  }
+};
+
+/// Where the gradients go; views without data are skipped.
+template <class Scalar>
+struct Gradients {
+  View<Scalar, 3> dx{};       ///< as x
+  View<Scalar, 2> dweight{};  ///< as weight; added to
+  View<Scalar, 1> dbias{};    ///< as bias; added to
+  bool accumulate = false;    ///< whether dx is added to instead of overwritten
+};
+
+/// Tokens [from, to) of sequence `number`, which lies in batch row `row` at tokens [begin, end).
+struct Part {
+  Index number, row, begin, end, from, to;
+};
+
+/// Calls f(part) for what of every sequence lies in tokens [from, to) of a batch row, if anything.
+template <class Scalar, class F>
+void for_each_part(const Inputs<Scalar>& in, Index row, Index from, Index to, F&& f) {
+  if (from >= to) return;
+  if (in.cu_seqlens.empty()) return f(Part{row, row, 0, in.x.dim(1), from, to});
+  const auto& c = in.cu_seqlens;
+  auto next = std::upper_bound(c.begin(), c.end(), from);  // the end of the sequence of `from`
+  for (; next != c.end() && *(next - 1) < to; ++next)
+    if (const Index begin = *(next - 1), end = *next; begin < end)
+      f(Part{next - c.begin() - 1, row, begin, end, std::max(begin, from), std::min(end, to)});
+}
+
+/// Throws ShapeError or ArgumentError unless inputs, state [sequences, W - 1, D] and output
+/// [B, T, D] agree.
+template <class Scalar, class State, class Output>
+void require_shapes(std::string_view where, const Inputs<Scalar>& in, const View<State, 3>& state,
+                    const View<Output, 3>& y) {
+  const Index B = in.x.dim(0), T = in.x.dim(1), D = in.x.dim(2), W = in.width();
+  require_shape(where, "weight", in.weight.shape(), {D, W}, "to match x");
+  if (W < 1)  // texts are made only when needed: a warm step must not allocate
+    require(false, where, "the width of the window", "at least 1", std::to_string(W));
+  if (in.bias) require_shape(where, "bias", in.bias.shape(), {D}, "to match x");
+  if (const auto& c = in.cu_seqlens; !c.empty()) {
+    require(B == 1, where, "cu_seqlens", "used with a batch of 1",
+            "a batch of " + std::to_string(B));
+    require(c.front() == 0 && c.back() == T, where, "cu_seqlens",
+            "from 0 to T = " + std::to_string(T),
+            std::to_string(c.front()) + " to " + std::to_string(c.back()));
+    for (std::size_t i = 1; i < c.size(); ++i)
+      require(c[i - 1] <= c[i], where, "cu_seqlens", "non-decreasing",
+              std::to_string(c[i - 1]) + " before " + std::to_string(c[i]));
+  }
+  require_shape(where, "state", state.shape(), {in.sequences(), W - 1, D}, "to match x and weight");
+  require_shape(where, "y", y.shape(), in.x.shape(), "to match x");
+}
+
+}  // namespace sluice::conv
