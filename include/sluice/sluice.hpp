@@ -63,6 +63,7 @@
 #include <sluice/layers/recent_rows.hpp>
 #include <sluice/layers/retention.hpp>
 #include <sluice/layers/rms_norm.hpp>
+#include <sluice/layers/short_convolution.hpp>
 #include <sluice/layers/streamable.hpp>
 #include <sluice/models/forecaster.hpp>
 #include <sluice/models/gla_lm.hpp>
@@ -78,6 +79,7 @@
 #include <sluice/ops/norm.hpp>
 #include <sluice/ops/normalised_linear_attention.hpp>
 #include <sluice/ops/rotary.hpp>
+#include <sluice/ops/short_convolution.hpp>
 #include <sluice/ops/slice.hpp>
 #include <sluice/parallel/eigen_pool.hpp>
 #include <sluice/parallel/job.hpp>
