@@ -12,6 +12,7 @@
 ///
 /// An operator is added by a function (const GoldenCase&, Report&) and a line in `families`.
 #include "support/golden_case.hpp"
+#include "support/golden_conv.hpp"
 #include "support/golden_gla.hpp"
 #include "support/golden_layers.hpp"
 #include "support/golden_models.hpp"
@@ -33,11 +34,17 @@ namespace {
 using Check = void (*)(const GoldenCase&, Report&);
 
 const std::map<std::string, Check> families = {
-    {"gla", golden_gla::check},           {"simple_gla", golden_gla::check},
-    {"retention", golden_gla::check},     {"linear_attn", golden_gla::check},
-    {"rwkv6", golden_gla::check},         {"layernorm", golden_layers::layer_norm},
-    {"rmsnorm", golden_layers::rms_norm}, {"rmsnorm_gated", golden_layers::gated_rms_norm},
-    {"swiglu", golden_layers::swiglu},    {"geglu", golden_layers::geglu},
+    {"gla", golden_gla::check},
+    {"simple_gla", golden_gla::check},
+    {"retention", golden_gla::check},
+    {"linear_attn", golden_gla::check},
+    {"rwkv6", golden_gla::check},
+    {"layernorm", golden_layers::layer_norm},
+    {"rmsnorm", golden_layers::rms_norm},
+    {"rmsnorm_gated", golden_layers::gated_rms_norm},
+    {"swiglu", golden_layers::swiglu},
+    {"geglu", golden_layers::geglu},
+    {"causal_conv1d", golden_conv::check},
 };
 
 void check_case(const std::filesystem::path& path, Report& report) {
