@@ -22,6 +22,40 @@ TEST_CASE("the GLA layer keeps the laws of streamable layers", "[layer][gla]") {
       }
 }
 
+TEST_CASE("the GLA layer keeps the laws with every published option", "[layer][gla]") {
+  for (const bool convolutions : {true, false})
+    for (const bool bias : {true, false})
+      for (const Activation map : {Activation::identity, Activation::relu, Activation::log_sigmoid,
+                                   Activation::gelu_tanh}) {
+        CAPTURE(convolutions, bias, int(map));
+        GatedLinearAttentionConfig c;
+        c.width = 16;
+        c.num_kv_heads = 2;
+        c.gate_low_rank_dim = 3;
+        c.feature_map = map;
+        c.clamp_min = -0.05;  // among the gates, so that some are raised
+        c.use_short_conv = convolutions, c.conv_size = 3, c.conv_bias = bias;
+        c.deviation = 0.3;
+        Rng rng(4);
+        testing::require_layer_laws(GatedLinearAttention<double>(c, rng), c.width);
+      }
+}
+
+TEST_CASE("a gate that is raised to 0 forgets nothing", "[layer][gla]") {
+  GatedLinearAttentionConfig c;
+  c.width = 8, c.num_heads = 1, c.gate_low_rank_dim = 2;
+  c.clamp_min = 0;
+  Rng rng(5);
+  const GatedLinearAttention<double> layer(c, rng);
+  auto state = layer.initial_state(1);
+  state.memory.setConstant(2);
+  const auto zero = zeros<double>(Shape<3>{1, 20, 8});  // k = 0, so nothing is written either
+  Tape<double> tape;
+  tape.start();
+  layer(tape.input(View<const double, 3>(zero)), state);
+  for (Index i = 0; i < state.memory.size(); ++i) CHECK(state.memory.data()[i] == 2);
+}
+
 TEST_CASE("the GLA layer in float folds to float's rounding", "[layer][gla]") {
   GatedLinearAttentionConfig c;
   c.width = 32;

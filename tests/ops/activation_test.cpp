@@ -12,9 +12,9 @@ using testing::uniform;
 
 namespace {
 
-const Activation kinds[] = {Activation::identity, Activation::relu,     Activation::squared_relu,
-                            Activation::sigmoid,  Activation::tanh,     Activation::silu,
-                            Activation::gelu,     Activation::gelu_tanh};
+const Activation kinds[] = {Activation::identity, Activation::relu,      Activation::squared_relu,
+                            Activation::sigmoid,  Activation::tanh,      Activation::silu,
+                            Activation::gelu,     Activation::gelu_tanh, Activation::log_sigmoid};
 
 /// Columns [1, 1 + n) of a variable: rows that are further apart than they are long.
 Variable<double, 3> columns(const Variable<double, 3>& x, Index n) {
@@ -40,6 +40,7 @@ TEST_CASE("gradients of activations", "[activation]") {
   check_gradients([](auto v) { return log_sigmoid(v); }, x);
   check_gradients([](auto v) { return log_sigmoid(v, 1.0 / 16); }, x);
   check_gradients([](auto v) { return elu_plus_one(v); }, x);
+  check_gradients([](auto v) { return at_least(v, 0.5); }, x);
 }
 
 TEST_CASE("gradients of gates", "[activation]") {
@@ -86,7 +87,9 @@ TEST_CASE("names agree with functions", "[activation]") {
   CHECK(same(activate(Activation::gelu_tanh, u), gelu_tanh(u)));
   CHECK(same(activate(Activation::tanh, u), tanh(u)));
   CHECK(same(activate(Activation::sigmoid, u), sigmoid(u)));
+  CHECK(same(activate(Activation::log_sigmoid, u), log_sigmoid(u)));
   CHECK(same(activate(Activation::relu, u), relu(u)));
+  CHECK(same(at_least(u, 0), relu(u)));
   CHECK(same(activate(Activation::squared_relu, u), squared_relu(u)));
   CHECK(same(activate(Activation::identity, u), u));
   CHECK(same(gate(Activation::silu, u, v), gated_silu(u, v)));

@@ -4,8 +4,10 @@
 #pragma once
 
 #include <sluice/core/fields.hpp>
+#include <sluice/layers/attention_heads.hpp>
 #include <sluice/layers/linear.hpp>
 #include <sluice/layers/rms_norm.hpp>
+#include <sluice/layers/short_convolution.hpp>
 #include <sluice/ops/activation.hpp>
 #include <sluice/ops/arithmetic.hpp>
 #include <sluice/ops/gated_linear_attention.hpp>
@@ -25,8 +27,13 @@ struct GatedLinearAttentionConfig {
   double expand_v = 1;           ///< total width of v over D
   Index gate_low_rank_dim = 16;  ///< rank of the map from x to the gate
   double gate_logit_normalizer = 16;  ///< the log-sigmoid of the gate is divided by this
-  bool use_output_gate = true;        ///< whether silu(x W_g) multiplies the normalised output
-  bool fuse_norm = true;              ///< names the norm of gated outputs g_norm_swish_gate
+  std::optional<double> clamp_min;    ///< the gate, divided, is raised to at least this
+  Activation feature_map = Activation::identity;  ///< of q and k
+  bool use_short_conv = false;  ///< whether q, k and v go through short convolutions
+  Index conv_size = 4;          ///< tokens in their windows
+  bool conv_bias = false;       ///< whether they have biases
+  bool use_output_gate = true;  ///< whether silu(x W_g) multiplies the normalised output
+  bool fuse_norm = true;        ///< names the norm of gated outputs g_norm_swish_gate
   double norm_eps = 1e-5;
   double deviation = 0.02;  ///< of the initial weights
 };
@@ -49,7 +56,8 @@ struct LowRank {
 
 /// y = W_o ( RMSNorm( gla(q, k, v, g) ) (.) silu(W_g x) ),   g = log sigmoid(W_2 W_1 x + b) / 16.
 ///
-/// The norm works on every head alone. At the start a token keeps about 0.96 of the memory.
+/// The norm works on every head alone. At the start a token keeps about 0.96 of the memory. With
+/// the option, q, k and v are convolved over a few tokens, silu included, before anything else.
 ///
 /// Source: Yang et al., Gated Linear Attention Transformers, ICML 2024, sec. 4.4
 /// (arXiv:2312.06635).
@@ -59,92 +67,104 @@ struct GatedLinearAttention {
   using Config = GatedLinearAttentionConfig;
 
   struct State {
+    using Convolution = std::optional<typename ShortConvolution<S>::State>;
     Tensor<S, 4> memory;  ///< [B, heads, K, V]
-    static constexpr auto fields() { return std::tuple{field("memory", &State::memory)}; }
+    Convolution q_conv1d, k_conv1d, v_conv1d;
+    static constexpr auto fields() {
+      return std::tuple{field("memory", &State::memory), field("q_conv1d", &State::q_conv1d),
+                        field("k_conv1d", &State::k_conv1d), field("v_conv1d", &State::v_conv1d)};
+    }
   };
 
   Config config;
   Linear<S> q_proj, k_proj, v_proj;
+  std::optional<ShortConvolution<S>> q_conv1d, k_conv1d, v_conv1d;
   std::optional<Linear<S>> g_proj;
   LowRank<S> gk_proj;
   std::optional<GatedRMSNorm<S>> g_norm_swish_gate;
   std::optional<RMSNorm<S>> g_norm;
   Linear<S> o_proj;
 
-  /// \throws ArgumentError  if the widths do not divide into heads.
+  /// \throws ArgumentError  if the widths do not divide into heads or an option is out of range.
   GatedLinearAttention(const Config& c, Rng& rng)
-      : config(checked(c)),
-        q_proj(c.width, key_width(c), rng, linear(c)),
-        k_proj(c.width, key_width(c) / groups(c), rng, linear(c)),
-        v_proj(c.width, value_width(c) / groups(c), rng, linear(c)),
-        gk_proj(c.width, c.gate_low_rank_dim, key_width(c) / groups(c), rng, c.deviation),
-        o_proj(value_width(c), c.width, rng, linear(c)) {
-    const Index V = value_width(c) / c.num_heads;
-    if (c.use_output_gate) g_proj.emplace(c.width, value_width(c), rng, linear(c));
-    if (c.use_output_gate && c.fuse_norm) {
-      GatedRMSNormOptions options;
-      options.eps = c.norm_eps;
-      g_norm_swish_gate.emplace(V, options);
-    } else {
-      g_norm.emplace(V, c.norm_eps);
-    }
-  }
+      : GatedLinearAttention(c, detail::attention_heads("GatedLinearAttention", c), rng) {}
 
   static constexpr auto fields() {
     using L = GatedLinearAttention;
-    return std::tuple{
-        field("q_proj", &L::q_proj),   field("k_proj", &L::k_proj),
-        field("v_proj", &L::v_proj),   field("g_proj", &L::g_proj),
-        field("gk_proj", &L::gk_proj), field("g_norm_swish_gate", &L::g_norm_swish_gate),
-        field("g_norm", &L::g_norm),   field("o_proj", &L::o_proj)};
+    return std::tuple{field("q_proj", &L::q_proj),
+                      field("k_proj", &L::k_proj),
+                      field("v_proj", &L::v_proj),
+                      field("q_conv1d", &L::q_conv1d),
+                      field("k_conv1d", &L::k_conv1d),
+                      field("v_conv1d", &L::v_conv1d),
+                      field("g_proj", &L::g_proj),
+                      field("gk_proj", &L::gk_proj),
+                      field("g_norm_swish_gate", &L::g_norm_swish_gate),
+                      field("g_norm", &L::g_norm),
+                      field("o_proj", &L::o_proj)};
   }
 
   State initial_state(Index batch) const {
-    const Index H = config.num_heads;
-    return {zeros<S>(Shape<4>{batch, H, q_proj.out() / H, o_proj.in() / H})};
+    const detail::AttentionHeads n(config);
+    State state{zeros<S>(Shape<4>{batch, n.heads, n.K(), n.V()}), {}, {}, {}};
+    if (q_conv1d) {
+      state.q_conv1d = q_conv1d->initial_state(batch);
+      state.k_conv1d = k_conv1d->initial_state(batch);
+      state.v_conv1d = v_conv1d->initial_state(batch);
+    }
+    return state;
   }
 
   /// x [B, T, D] -> [B, T, D].
   Variable<S, 3> operator()(const Variable<S, 3>& x, State& state) const {
-    const Index heads = config.num_heads, times = groups(config), own = heads / times;
-    const auto shared = [&](const Variable<S, 3>& y) {
-      const auto split = split_heads(y, own);
-      return times == 1 ? split : repeat_heads(split, times);
+    const detail::AttentionHeads n(config);
+    const auto read = [&](const Linear<S>& project, const auto& convolve, auto& past) {
+      return convolve ? (*convolve)(project(x), *past) : project(x);
     };
-    const auto g = log_sigmoid(gk_proj(x), S(1 / config.gate_logit_normalizer));
-    const auto o = gated_linear_attention(split_heads(q_proj(x), heads), shared(k_proj(x)),
-                                          shared(v_proj(x)), shared(g), state.memory);
+    const auto q = activate(config.feature_map, read(q_proj, q_conv1d, state.q_conv1d));
+    const auto k = activate(config.feature_map, read(k_proj, k_conv1d, state.k_conv1d));
+    const auto v = read(v_proj, v_conv1d, state.v_conv1d);
+    auto g = log_sigmoid(gk_proj(x), S(1 / config.gate_logit_normalizer));
+    if (config.clamp_min) g = at_least(g, S(*config.clamp_min));
+    const auto o = gated_linear_attention(split_heads(q, n.heads), n.shared(k), n.shared(v),
+                                          n.shared(g), state.memory);
     if (!g_proj) return o_proj(merge_heads((*g_norm)(o)));
-    const auto gate = split_heads((*g_proj)(x), heads);
+    const auto gate = split_heads((*g_proj)(x), n.heads);
     return o_proj(merge_heads(g_norm ? (*g_norm)(o)*silu(gate) : (*g_norm_swish_gate)(o, gate)));
   }
 
  private:
-  static Index key_width(const Config& c) { return Index(double(c.width) * c.expand_k); }
-  static Index value_width(const Config& c) { return Index(double(c.width) * c.expand_v); }
-  static Index groups(const Config& c) {
-    return c.num_kv_heads == 0 ? 1 : c.num_heads / c.num_kv_heads;
-  }
-  static LinearOptions linear(const Config& c) { return {.bias = false, .deviation = c.deviation}; }
-
-  static const Config& checked(const Config& c) {
+  GatedLinearAttention(const Config& c, const detail::AttentionHeads& n, Rng& rng)
+      : config(c),
+        q_proj(c.width, n.key_width, rng, linear(c)),
+        k_proj(c.width, n.kv_heads * n.K(), rng, linear(c)),
+        v_proj(c.width, n.kv_heads * n.V(), rng, linear(c)),
+        gk_proj(c.width, c.gate_low_rank_dim, n.kv_heads * n.K(), rng, c.deviation),
+        o_proj(n.value_width, c.width, rng, linear(c)) {
     const auto where = "GatedLinearAttention";
-    require(c.num_heads > 0 && c.num_kv_heads >= 0 &&
-                (c.num_kv_heads == 0 || c.num_heads % c.num_kv_heads == 0),
-            where, "num_kv_heads", "a divisor of num_heads = " + std::to_string(c.num_heads),
-            std::to_string(c.num_kv_heads));
-    require(key_width(c) > 0 && key_width(c) % c.num_heads == 0, where, "width * expand_k",
-            "a multiple of num_heads = " + std::to_string(c.num_heads),
-            std::to_string(key_width(c)));
-    require(value_width(c) > 0 && value_width(c) % c.num_heads == 0, where, "width * expand_v",
-            "a multiple of num_heads = " + std::to_string(c.num_heads),
-            std::to_string(value_width(c)));
     require(c.gate_low_rank_dim > 0, where, "gate_low_rank_dim", "at least 1",
             std::to_string(c.gate_low_rank_dim));
     require(c.gate_logit_normalizer > 0, where, "gate_logit_normalizer", "above 0",
             std::to_string(c.gate_logit_normalizer));
-    return c;
+    const auto convolution = [&](auto& convolve, const Linear<S>& project) {
+      convolve.emplace(
+          ShortConvolutionConfig{
+              .channels = project.out(), .width = c.conv_size, .bias = c.conv_bias},
+          rng);
+    };
+    if (c.use_short_conv)
+      convolution(q_conv1d, q_proj), convolution(k_conv1d, k_proj), convolution(v_conv1d, v_proj);
+    if (c.use_output_gate) g_proj.emplace(c.width, n.value_width, rng, linear(c));
+    if (c.use_output_gate && c.fuse_norm) {
+      GatedRMSNormOptions options;
+      options.eps = c.norm_eps;
+      g_norm_swish_gate.emplace(n.V(), options);
+    } else {
+      g_norm.emplace(n.V(), c.norm_eps);
+    }
   }
+
+  static LinearOptions linear(const Config& c) { return {.bias = false, .deviation = c.deviation}; }
 };
 
 }  // namespace sluice

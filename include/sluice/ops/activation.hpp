@@ -108,6 +108,12 @@ Variable<Scalar, Rank> elu_plus_one(const Variable<Scalar, Rank>& x) {
   return activate(kernels::EluPlusOne{}, x);
 }
 
+/// max(x, low). The gradient passes where x is at least `low`.
+template <class Scalar, int Rank>
+Variable<Scalar, Rank> at_least(const Variable<Scalar, Rank>& x, std::type_identity_t<Scalar> low) {
+  return activate(kernels::AtLeast<Scalar>{low}, x);
+}
+
 /// silu(a) (.) b, SwiGLU.
 template <class Scalar, int Rank>
 Variable<Scalar, Rank> gated_silu(const Variable<Scalar, Rank>& a,
@@ -130,7 +136,17 @@ Variable<Scalar, Rank> gated_gelu(const Variable<Scalar, Rank>& a,
 }
 
 /// An activation function chosen at run time, as an option of a layer.
-enum class Activation { identity, relu, squared_relu, sigmoid, tanh, silu, gelu, gelu_tanh };
+enum class Activation {
+  identity,
+  relu,
+  squared_relu,
+  sigmoid,
+  log_sigmoid,
+  tanh,
+  silu,
+  gelu,
+  gelu_tanh
+};
 
 namespace detail {
 template <class Use>
@@ -142,6 +158,8 @@ auto with_function(Activation kind, const Use& use) {
       return use(kernels::SquaredRelu{});
     case Activation::sigmoid:
       return use(kernels::Sigmoid{});
+    case Activation::log_sigmoid:
+      return use(kernels::LogSigmoid<float>{});
     case Activation::tanh:
       return use(kernels::Tanh{});
     case Activation::silu:

@@ -187,4 +187,20 @@ struct LogSigmoid {
   }
 };
 
+/// max(x, low), with slope 1 at `low`.
+template <class Scalar>
+struct AtLeast {
+  Scalar low;
+
+  template <class B>
+  SLUICE_INLINE B value(const B& x) const noexcept {
+    return simd::max(B(low), x);
+  }
+  template <class B>
+  SLUICE_INLINE Jet<B> jet(const B& x) const noexcept {
+    using S = simd::ScalarOf<B>;
+    return {value(x), simd::select(x < B(low), B(S(0)), B(S(1)))};
+  }
+};
+
 }  // namespace sluice::kernels
