@@ -65,6 +65,7 @@
 #include <sluice/layers/rms_norm.hpp>
 #include <sluice/layers/short_convolution.hpp>
 #include <sluice/layers/streamable.hpp>
+#include <sluice/models/causal_lm.hpp>
 #include <sluice/models/forecaster.hpp>
 #include <sluice/models/gla_lm.hpp>
 #include <sluice/models/stream.hpp>

@@ -168,11 +168,11 @@ TEST_CASE("a saved language model comes back to the bit", "[model][gla][io]") {
 
 TEST_CASE("a published folder becomes a language model", "[model][gla][io]") {
   const auto model = load_pretrained<GLAForCausalLM<float>>(SLUICE_GOLDEN "/hf_gla");
-  CHECK(model.model.layers.size() == 2);
-  CHECK(model.model.embeddings.weight.dimension(0) == 96);
-  CHECK(model.model.layers[1].attn.config.num_heads == 2);
-  CHECK(model.model.layers[1].attn.q_proj.out() == 24);
-  CHECK(model.model.norm.eps == 1e-6f);
+  CHECK(model.backbone.layers.size() == 2);
+  CHECK(model.backbone.embeddings.weight.dimension(0) == 96);
+  CHECK(model.backbone.layers[1].attn.config.num_heads == 2);
+  CHECK(model.backbone.layers[1].attn.q_proj.out() == 24);
+  CHECK(model.backbone.norm.eps == 1e-6f);
   CHECK(model.lm_head);
   const auto ids = some_ids(1, 5, 96, 10);
   const auto narrow = logits_of(model, ids);
@@ -197,14 +197,15 @@ TEST_CASE("options that are not supported are named", "[model][gla][error]") {
   CHECK(error([](GLAConfig& c) { c.hidden_act = "silu"; }) == "");
   CHECK(error([](GLAConfig& c) { c.hidden_act = "relu"; }) ==
         "GLAForCausalLM: hidden_act must be swish or silu, got relu");
-  CHECK(error([](GLAConfig& c) { c.use_short_conv = true; }) ==
-        "GLAForCausalLM: use_short_conv must be false, got true");
   CHECK(error([](GLAConfig& c) { c.use_gv = true; }) ==
         "GLAForCausalLM: use_gk, use_gv must be true, false, got true, true");
-  CHECK(error([](GLAConfig& c) { c.clamp_min = -1; }) ==
-        "GLAForCausalLM: clamp_min must be null, got a number");
-  CHECK(error([](GLAConfig& c) { c.feature_map = "relu"; }) ==
-        "GLAForCausalLM: feature_map must be null, got relu");
+  for (const std::string map : {"relu", "sqrelu", "sigmoid", "logsigmoid", "silu", "swish", "gelu"})
+    CHECK(error([&](GLAConfig& c) { c.feature_map = map; }) == "");
+  CHECK(error([](GLAConfig& c) { c.feature_map = "elu"; }) ==
+        "GLAForCausalLM: feature_map must be null, relu, sqrelu, sigmoid, logsigmoid, silu, swish "
+        "or gelu, got elu");
+  CHECK(error([](GLAConfig& c) { c.use_short_conv = true, c.conv_size = 0; }) ==
+        "ShortConvolution: width must be at least 1, got 0");
   CHECK(error([](GLAConfig& c) { c.vocab_size = 0; }) ==
         "GLAForCausalLM: hidden_size, vocab_size must be above 0, got 16, 0");
 }
@@ -217,10 +218,50 @@ TEST_CASE("a folder with an option that is not supported is refused by name",
   testing::write_file(folder / "config.json",
                       R"({"architectures": ["GLAForCausalLM"], "hidden_size": 16,
                           "num_hidden_layers": 2, "vocab_size": 23, "intermediate_size": 20,
-                          "gate_low_rank_dim": 3, "use_short_conv": true})");
+                          "gate_low_rank_dim": 3, "use_gv": true})");
   const auto error = error_of([&] { load_pretrained<GLAForCausalLM<float>>(folder.path()); });
   CHECK(contains(error, "config.json"));
-  CHECK(contains(error, "use_short_conv"));
+  CHECK(contains(error, "use_gv"));
+}
+
+TEST_CASE("a folder with every published option comes back", "[model][gla][io]") {
+  GLAConfig c = small();
+  c.use_short_conv = true, c.conv_size = 3, c.clamp_min = -0.04, c.feature_map = "sqrelu";
+  Rng rng(14);
+  const GLAForCausalLM<float> model(c, rng);
+  const testing::Folder folder;
+  save_safetensors(folder / "model.safetensors", model);
+  const SafetensorsFile file(folder / "model.safetensors");
+  for (const std::string name : {"q_conv1d", "k_conv1d", "v_conv1d"})
+    CHECK(file.info("model.layers.1.attn." + name + ".weight").shape.size() == 3);
+  const std::string head = R"({"architectures": ["GLAForCausalLM"], "hidden_size": 16,
+      "num_hidden_layers": 2, "vocab_size": 23, "intermediate_size": 20, "gate_low_rank_dim": 3)";
+  const std::string options = R"(, "conv_size": 3, "clamp_min": -0.04, "feature_map": "sqrelu")";
+  testing::write_file(folder / "config.json", head + options + R"(, "use_short_conv": true})");
+  const auto copy = load_pretrained<GLAForCausalLM<float>>(folder.path());
+  const auto ids = some_ids(2, 11, 23, 15);
+  const auto expected = logits_of(model, ids);
+  require_close("logits", expected, logits_of(copy, ids), 0);
+  // Token by token, the convolutions remembering.
+  auto state = copy.initial_state(2);
+  for (Index t = 0; t < 11; ++t)
+    require_close("logits", testing::slice_tokens(expected, t, t + 1),
+                  logits_of(copy, testing::slice_tokens(ids, t, t + 1), state),
+                  fold_tolerance<float>);
+  // Every option counts.
+  const auto differs = [&](auto&& change) {
+    GLAConfig other = c;
+    change(other);
+    GLAForCausalLM<float> changed(other, rng);
+    load_safetensors(folder / "model.safetensors", changed);
+    return testing::relative_error(expected, logits_of(changed, ids)) > 1e-4;
+  };
+  CHECK(differs([](GLAConfig& o) { o.clamp_min.reset(); }));
+  CHECK(differs([](GLAConfig& o) { o.feature_map.reset(); }));
+  // Without the option, the tensors of the convolutions are too much.
+  testing::write_file(folder / "config.json", head + options + "}");
+  CHECK(contains(error_of([&] { load_pretrained<GLAForCausalLM<float>>(folder.path()); }),
+                 "conv1d.weight"));
 }
 
 TEST_CASE("ids out of the vocabulary are named", "[model][gla][error]") {

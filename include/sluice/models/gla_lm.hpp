@@ -3,14 +3,14 @@
 /// The GLA language model of published checkpoints.
 #pragma once
 
-#include <sluice/layers/embedding.hpp>
 #include <sluice/layers/gated_feed_forward.hpp>
 #include <sluice/layers/gated_linear_attention.hpp>
+#include <sluice/models/causal_lm.hpp>
 
-#include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
+#include <tuple>
 
 namespace sluice {
 
@@ -25,6 +25,7 @@ struct GLAConfig {
   double gate_logit_normalizer = 16;
   bool use_output_gate = true, fuse_norm = true, tie_word_embeddings = false;
   bool use_gk = true, use_gv = false, use_short_conv = false;
+  Index conv_size = 4;
   std::string hidden_act = "swish";
   std::optional<double> clamp_min;
   std::optional<std::string> feature_map;
@@ -53,6 +54,7 @@ struct GLAConfig {
                       field("use_gk", &C::use_gk),
                       field("use_gv", &C::use_gv),
                       field("use_short_conv", &C::use_short_conv),
+                      field("conv_size", &C::conv_size),
                       field("hidden_act", &C::hidden_act),
                       field("clamp_min", &C::clamp_min),
                       field("feature_map", &C::feature_map)};
@@ -91,93 +93,78 @@ struct GLABlock {
   }
 };
 
-/// Token ids to logits of the next token. Member names are those of published checkpoints, so that
+namespace detail {
+
+struct GLANames {
+  static constexpr std::string_view backbone = "model", norm = "norm";
+};
+
+/// An activation as flash-linear-attention names it; nothing if it has none of that name. What it
+/// calls gelu is the approximation by tanh.
+inline std::optional<Activation> fla_activation(std::string_view name) {
+  if (name == "relu") return Activation::relu;
+  if (name == "sqrelu") return Activation::squared_relu;
+  if (name == "sigmoid") return Activation::sigmoid;
+  if (name == "logsigmoid") return Activation::log_sigmoid;
+  if (name == "silu" || name == "swish") return Activation::silu;
+  if (name == "gelu") return Activation::gelu_tanh;
+  return {};
+}
+
+}  // namespace detail
+
+/// The GLA Transformer. Member names are those of published checkpoints, so that
 /// `load_pretrained<GLAForCausalLM<float>>(folder)` fills it.
 ///
 /// Source: Yang et al., ICML 2024 (arXiv:2312.06635).
 template <class S>
-struct GLAForCausalLM {
-  using Scalar = S;
+struct GLAForCausalLM : CausalLM<GLABlock<S>, detail::GLANames> {
+  using Base = CausalLM<GLABlock<S>, detail::GLANames>;
   using Config = GLAConfig;
   static constexpr std::string_view architecture = "GLAForCausalLM";
 
-  struct State {
-    std::vector<typename GLABlock<S>::State> layers;
-    static constexpr auto fields() { return std::tuple{field("layers", &State::layers)}; }
-  };
-
-  /// Everything but the head.
-  struct Backbone {
-    Embedding<S> embeddings;
-    std::vector<GLABlock<S>> layers;
-    RMSNorm<S> norm;
-    static constexpr auto fields() {
-      return std::tuple{field("embeddings", &Backbone::embeddings),
-                        field("layers", &Backbone::layers), field("norm", &Backbone::norm)};
-    }
-  };
-
-  Backbone model;
-  std::optional<Linear<S>> lm_head;  ///< absent where the embedding serves as head too
-
   /// \throws ArgumentError  for an option of the published code that is not supported.
   GLAForCausalLM(const Config& c, Rng& rng)
-      : model{Embedding<S>(checked(c).vocab_size, c.hidden_size, rng, c.initializer_range),
-              {},
-              RMSNorm<S>(c.hidden_size, c.norm_eps)} {
-    GatedLinearAttentionConfig mixer;
-    mixer.width = c.hidden_size;
-    mixer.num_heads = c.num_heads;
-    mixer.num_kv_heads = c.num_kv_heads.value_or(0);
-    mixer.expand_k = c.expand_k, mixer.expand_v = c.expand_v;
-    mixer.gate_low_rank_dim = c.gate_low_rank_dim;
-    mixer.gate_logit_normalizer = c.gate_logit_normalizer;
-    mixer.use_output_gate = c.use_output_gate, mixer.fuse_norm = c.fuse_norm;
-    mixer.norm_eps = c.norm_eps, mixer.deviation = c.initializer_range;
-    // Two thirds of the plain ratio, in steps of 256, as the published code rounds it.
-    const Index parity = (c.hidden_size * c.hidden_ratio * 2 / 3 + 255) / 256 * 256;
-    for (Index i = 0; i < c.num_hidden_layers; ++i)
-      model.layers.emplace_back(mixer, c.intermediate_size.value_or(parity), rng);
-    if (!c.tie_word_embeddings)
-      lm_head.emplace(c.hidden_size, c.vocab_size, rng,
-                      LinearOptions{.bias = false, .deviation = c.initializer_range});
-  }
-
-  static constexpr auto fields() {
-    return std::tuple{field("model", &GLAForCausalLM::model),
-                      field("lm_head", &GLAForCausalLM::lm_head)};
-  }
-
-  State initial_state(Index batch) const {
-    State state;
-    for (const auto& layer : model.layers) state.layers.push_back(layer.initial_state(batch));
-    return state;
-  }
-
-  /// ids [B, T] -> logits [B, T, vocabulary].
-  Variable<S, 3> operator()(Tape<S>& tape, const View<const std::int64_t, 2>& ids,
-                            State& state) const {
-    auto x = model.embeddings(tape, ids);
-    for (std::size_t i = 0; i < model.layers.size(); ++i)
-      x = tape.tidy([&] { return model.layers[i](x, state.layers[i]); });
-    const auto y = model.norm(x);
-    return lm_head ? (*lm_head)(y) : linear(y, model.embeddings.weight);
-  }
+      : Base(architecture, common(checked(c)), rng,
+             [&] { return GLABlock<S>(mixer(c), hidden(c), rng); }) {}
 
  private:
+  static CausalLMConfig common(const Config& c) {
+    return {c.hidden_size, c.num_hidden_layers, c.vocab_size,
+            c.norm_eps,    c.initializer_range, c.tie_word_embeddings};
+  }
+
+  /// Of the feed-forward layer: two thirds of the plain ratio, in steps of 256, as the published
+  /// code rounds it.
+  static Index hidden(const Config& c) {
+    return c.intermediate_size.value_or((c.hidden_size * c.hidden_ratio * 2 / 3 + 255) / 256 * 256);
+  }
+
+  static GatedLinearAttentionConfig mixer(const Config& c) {
+    GatedLinearAttentionConfig m;
+    m.width = c.hidden_size;
+    m.num_heads = c.num_heads;
+    m.num_kv_heads = c.num_kv_heads.value_or(0);
+    m.expand_k = c.expand_k, m.expand_v = c.expand_v;
+    m.gate_low_rank_dim = c.gate_low_rank_dim;
+    m.gate_logit_normalizer = c.gate_logit_normalizer;
+    m.clamp_min = c.clamp_min;
+    if (c.feature_map) m.feature_map = *detail::fla_activation(*c.feature_map);
+    m.use_short_conv = c.use_short_conv, m.conv_size = c.conv_size;
+    m.use_output_gate = c.use_output_gate, m.fuse_norm = c.fuse_norm;
+    m.norm_eps = c.norm_eps, m.deviation = c.initializer_range;
+    return m;
+  }
+
   static const Config& checked(const Config& c) {
-    const auto where = "GLAForCausalLM";
     const auto yes = [](bool b) { return std::string(b ? "true" : "false"); };
-    require(c.hidden_size > 0 && c.vocab_size > 0 && c.num_hidden_layers >= 0, where,
-            "hidden_size, vocab_size", "above 0",
-            std::to_string(c.hidden_size) + ", " + std::to_string(c.vocab_size));
-    require(c.use_gk && !c.use_gv, where, "use_gk, use_gv", "true, false",
+    require(c.use_gk && !c.use_gv, architecture, "use_gk, use_gv", "true, false",
             yes(c.use_gk) + ", " + yes(c.use_gv));
-    require(!c.use_short_conv, where, "use_short_conv", "false", "true");
-    require(c.hidden_act == "swish" || c.hidden_act == "silu", where, "hidden_act", "swish or silu",
-            c.hidden_act);
-    require(!c.clamp_min, where, "clamp_min", "null", "a number");
-    require(!c.feature_map, where, "feature_map", "null", c.feature_map.value_or(""));
+    require(c.hidden_act == "swish" || c.hidden_act == "silu", architecture, "hidden_act",
+            "swish or silu", c.hidden_act);
+    require(!c.feature_map || detail::fla_activation(*c.feature_map), architecture, "feature_map",
+            "null, relu, sqrelu, sigmoid, logsigmoid, silu, swish or gelu",
+            c.feature_map.value_or(""));
     return c;
   }
 };

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+/// \file
+/// What the causal language models of published checkpoints have in common: token ids go through an
+/// embedding, a stack of blocks, a norm and a head, and become logits of the next token.
+#pragma once
+
+#include <sluice/core/error.hpp>
+#include <sluice/layers/embedding.hpp>
+#include <sluice/layers/linear.hpp>
+#include <sluice/layers/rms_norm.hpp>
+#include <sluice/layers/streamable.hpp>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <vector>
+
+namespace sluice {
+
+/// The sizes and options of `CausalLM`, under the names of `config.json`.
+struct CausalLMConfig {
+  Index hidden_size = 0, num_hidden_layers = 0, vocab_size = 0;
+  double norm_eps = 1e-6;            ///< of the last norm
+  double initializer_range = 0.02;   ///< deviation of the initial embedding and head
+  bool tie_word_embeddings = false;  ///< whether the embedding serves as head too
+};
+
+/// Token ids to logits of the next token.
+///
+/// Checkpoints differ in what they call the whole below the head and its norm:
+///
+///     struct Names { static constexpr std::string_view backbone = "model", norm = "norm"; };
+///
+/// A model derives from this, makes its blocks, and adds an `architecture` and a `Config`, so that
+/// `load_pretrained<Model>(folder)` fills it.
+template <Streamable Block, class Names>
+struct CausalLM {
+  using Scalar = typename Block::Scalar;
+
+  struct State {
+    std::vector<typename Block::State> layers;
+    static constexpr auto fields() { return std::tuple{field("layers", &State::layers)}; }
+  };
+
+  /// Everything but the head.
+  struct Backbone {
+    Embedding<Scalar> embeddings;
+    std::vector<Block> layers;
+    RMSNorm<Scalar> norm;
+    static constexpr auto fields() {
+      return std::tuple{field("embeddings", &Backbone::embeddings),
+                        field("layers", &Backbone::layers), field(Names::norm, &Backbone::norm)};
+    }
+  };
+
+  Backbone backbone;
+  std::optional<Linear<Scalar>> lm_head;  ///< absent where the embedding serves as head too
+
+  /// \param make_block  called once a layer; what it answers becomes the layer.
+  /// \throws ArgumentError  in the name of `where` if a size is impossible.
+  template <class MakeBlock>
+  CausalLM(std::string_view where, const CausalLMConfig& c, Rng& rng, const MakeBlock& make_block)
+      : backbone{Embedding<Scalar>(checked(where, c).vocab_size, c.hidden_size, rng,
+                                   c.initializer_range),
+                 {},
+                 RMSNorm<Scalar>(c.hidden_size, c.norm_eps)} {
+    for (Index i = 0; i < c.num_hidden_layers; ++i) backbone.layers.push_back(make_block());
+    if (!c.tie_word_embeddings)
+      lm_head.emplace(c.hidden_size, c.vocab_size, rng,
+                      LinearOptions{.bias = false, .deviation = c.initializer_range});
+  }
+
+  static constexpr auto fields() {
+    return std::tuple{field(Names::backbone, &CausalLM::backbone),
+                      field("lm_head", &CausalLM::lm_head)};
+  }
+
+  State initial_state(Index batch) const {
+    State state;
+    for (const auto& layer : backbone.layers) state.layers.push_back(layer.initial_state(batch));
+    return state;
+  }
+
+  /// ids [B, T] -> logits [B, T, vocabulary].
+  Variable<Scalar, 3> operator()(Tape<Scalar>& tape, const View<const std::int64_t, 2>& ids,
+                                 State& state) const {
+    auto x = backbone.embeddings(tape, ids);
+    for (std::size_t i = 0; i < backbone.layers.size(); ++i)
+      x = tape.tidy([&] { return backbone.layers[i](x, state.layers[i]); });
+    const auto y = backbone.norm(x);
+    return lm_head ? (*lm_head)(y) : linear(y, backbone.embeddings.weight);
+  }
+
+ private:
+  static const CausalLMConfig& checked(std::string_view where, const CausalLMConfig& c) {
+    require(c.hidden_size > 0 && c.vocab_size > 0, where, "hidden_size, vocab_size", "above 0",
+            std::to_string(c.hidden_size) + ", " + std::to_string(c.vocab_size));
+    require(c.num_hidden_layers >= 0, where, "num_hidden_layers", "at least 0",
+            std::to_string(c.num_hidden_layers));
+    return c;
+  }
+};
+
+}  // namespace sluice
