@@ -51,6 +51,8 @@
 #include <sluice/kernels/norm/layer_norm.hpp>
 #include <sluice/kernels/norm/rms_norm.hpp>
 #include <sluice/kernels/rotary/rotary.hpp>
+#include <sluice/kernels/ssd/discretise.hpp>
+#include <sluice/kernels/ssd/skip.hpp>
 #include <sluice/layers/attention_heads.hpp>
 #include <sluice/layers/checkpoint.hpp>
 #include <sluice/layers/embedding.hpp>
@@ -82,6 +84,7 @@
 #include <sluice/ops/rotary.hpp>
 #include <sluice/ops/short_convolution.hpp>
 #include <sluice/ops/slice.hpp>
+#include <sluice/ops/state_space_duality.hpp>
 #include <sluice/parallel/eigen_pool.hpp>
 #include <sluice/parallel/job.hpp>
 #include <sluice/parallel/thread_team.hpp>
