@@ -17,6 +17,7 @@
 #include "support/golden_layers.hpp"
 #include "support/golden_models.hpp"
 #include "support/golden_report.hpp"
+#include "support/golden_ssd.hpp"
 
 #include <algorithm>
 #include <cstdlib>
@@ -45,6 +46,11 @@ const std::map<std::string, Check> families = {
     {"swiglu", golden_layers::swiglu},
     {"geglu", golden_layers::geglu},
     {"causal_conv1d", golden_conv::check},
+    {"ssd_minimal", golden_ssd::check},
+    {"ssd_chunk", golden_ssd::check},
+    {"ssd_seq", golden_ssd::check},
+    {"ssd_dtlimit", golden_ssd::check},
+    {"mamba2_step", golden_ssd::check},
 };
 
 void check_case(const std::filesystem::path& path, Report& report) {

@@ -9,6 +9,7 @@
 #include <cctype>
 #include <cstdlib>
 #include <filesystem>
+#include <limits>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -81,6 +82,16 @@ class GoldenCase {
   bool flag(const char* key, bool otherwise) const { return get(key, otherwise, "true or false"); }
   std::string text(const char* key, const std::string& otherwise) const {
     return get(key, otherwise, "a text");
+  }
+
+  /// A list of numbers; what is no number in it is infinity.
+  std::vector<double> numbers(const char* key, const std::vector<double>& otherwise) const {
+    const auto found = params_.find(key);
+    if (found == params_.end() || !found->is_array()) return otherwise;
+    std::vector<double> out;
+    for (const auto& x : *found)
+      out.push_back(x.is_number() ? x.get<double>() : std::numeric_limits<double>::infinity());
+    return out;
   }
 
   /// Whether the case mixes in decays strong enough to cost a chunked float32 form a digit.

@@ -4,6 +4,7 @@
 /// become one problem, which every form must solve.
 #pragma once
 
+#include "support/golden_gla_forms.hpp"
 #include "support/golden_gla_gradients.hpp"
 #include "support/golden_gla_problem.hpp"
 #include "support/golden_report.hpp"
@@ -11,11 +12,6 @@
 #include <sluice/core/fields.hpp>
 #include <sluice/core/tape.hpp>
 #include <sluice/kernels/gla/backward.hpp>
-#include <sluice/kernels/gla/blocked.hpp>
-#include <sluice/kernels/gla/chunkwise.hpp>
-#include <sluice/kernels/gla/forward.hpp>
-#include <sluice/kernels/gla/naive.hpp>
-#include <sluice/kernels/gla/recurrent.hpp>
 #include <sluice/ops/gated_linear_attention.hpp>
 #include <sluice/ops/normalised_linear_attention.hpp>
 
@@ -57,22 +53,9 @@ void compare_outputs(const GoldenCase& c, const std::string& form, bool chunked,
 
 template <class Scalar>
 void check_outputs(const GoldenCase& c, const Problem<Scalar>& p, Report& report) {
-  const auto check = [&](const std::string& form, bool chunked, auto&& kernel) {
+  for_each_form(p.cu_seqlens.empty(), [&](const std::string& form, bool chunked, auto&& kernel) {
     compare_outputs(c, form, chunked, solve(p, kernel), report);
-  };
-  check("naive", false, [](const auto&... a) { gla::naive(a...); });
-  check("recurrent", false, [](const auto&... a) { gla::recurrent(a...); });
-  if (p.cu_seqlens.empty())
-    check("step", false, [&](const auto&, Scalar scale, auto state, auto o) {
-      for (Index t = 0; t < o.dim(1); ++t) gla::step(p.token(t), scale, state, slice(o, 1, t, 1));
-    });
-  check("forward", true, [](const auto&... a) { gla::forward(a...); });
-  check("blocked", true, [](const auto&... a) { gla::blocked(a...); });
-  for (const Index chunk : {1, 7, 16, 64, 256})
-    check("chunkwise(" + std::to_string(chunk) + ")", true,
-          [&](const auto& in, Scalar scale, auto state, auto o) {
-            gla::chunkwise(in, scale, chunk, state, o);
-          });
+  });
 }
 
 inline bool has_cotangents(const GoldenCase& c) {

@@ -135,15 +135,6 @@ struct Problem {
     return in;
   }
 
-  /// Token t of every sequence; the views are those of `inputs`.
-  gla::Inputs<Scalar> token(Index t) const {
-    gla::Inputs<Scalar> in = inputs();
-    in.q = slice(in.q, 1, t, 1), in.k = slice(in.k, 1, t, 1), in.v = slice(in.v, 1, t, 1);
-    if (scalar_gate) in.g = slice(View<const Scalar, 3>(*scalar_gate), 1, t, 1);
-    if (vector_gate) in.g = slice(View<const Scalar, 4>(*vector_gate), 1, t, 1);
-    return in;
-  }
-
   static Tensor<Scalar, 4> with_column(const Tensor<Scalar, 4>& x, Scalar value) {
     auto shape = shape_of(x);
     const Index n = shape[3]++;
