@@ -5,6 +5,8 @@
 #include <sluice/core/tensor.hpp>
 #include <sluice/io/pretrained.hpp>
 
+#include <array>
+#include <limits>
 #include <optional>
 #include <string>
 
@@ -24,10 +26,12 @@ struct Toy {
     bool tied = false;
     std::string activation = "swish";
     std::optional<Index> heads;
+    std::array<double, 2> limits{0, 1};
     static constexpr auto required() { return std::tuple{field("hidden_size", &Config::width)}; }
     static constexpr auto options() {
       return std::tuple{field("eps", &Config::eps), field("tied", &Config::tied),
-                        field("hidden_act", &Config::activation), field("heads", &Config::heads)};
+                        field("hidden_act", &Config::activation), field("heads", &Config::heads),
+                        field("limits", &Config::limits)};
     }
   };
 
@@ -70,6 +74,35 @@ TEST_CASE("a checkpoint folder becomes a model", "[io]") {
   CHECK_FALSE(toy.config.heads);
   CHECK(toy.weight(2) == 7.f);
   CHECK(load_pretrained<Random>(folder.path()).weight(0) == 7.f);
+}
+
+TEST_CASE("infinite numbers are read as published files write them", "[io]") {
+  const Folder folder;
+  write_weights(folder, 3);
+  const std::string head = R"({"architectures":["ToyForCausalLM"],"hidden_size":3,)";
+  const auto limits = [&](const std::string& list) {
+    write_file(folder / "config.json",
+               head + R"("hidden_act":"\"Infinity\" NaN\\","limits":)" + list + "}");
+    const auto toy = load_pretrained<Toy>(folder.path());
+    CHECK(toy.config.activation == "\"Infinity\" NaN\\");
+    return toy.config.limits;
+  };
+  const double infinity = std::numeric_limits<double>::infinity();
+  CHECK(limits("[0.5, 2]") == std::array<double, 2>{0.5, 2});
+  CHECK(limits("[0.0,Infinity]") == std::array<double, 2>{0, infinity});
+  CHECK(limits("[-Infinity, 3]") == std::array<double, 2>{-infinity, 3});
+  CHECK(limits(R"([0, {"__float__": "Infinity"}])") == std::array<double, 2>{0, infinity});
+  CHECK(limits("null") == std::array<double, 2>{0, 1});
+  const auto refused = [&](const std::string& list) {
+    return contains(error_of([&] { limits(list); }),
+                    "key \"limits\" must be a list of 2, each a number, got");
+  };
+  CHECK(refused("[1]"));
+  CHECK(refused("[1, 2, 3]"));
+  CHECK(refused("[1, true]"));
+  CHECK(refused("[1, NaN]"));
+  CHECK(refused("Infinity"));
+  CHECK(contains(error_of([&] { limits("[0, Inf]"); }), "not JSON"));
 }
 
 TEST_CASE("a folder that cannot be read is an error that names file and key", "[io]") {

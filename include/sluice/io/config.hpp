@@ -19,23 +19,25 @@
 ///     };
 ///
 /// An option that is absent or null keeps the member's initial value. Members are bool, integers,
-/// floating-point numbers, std::string, or std::optional of these. Keys in neither list are
-/// ignored; a key whose value the model cannot honour belongs in `options()`, and the model's
-/// constructor throws ArgumentError about it.
+/// floating-point numbers, std::string, std::array of these, or std::optional of them. Keys in
+/// neither list are ignored; a key whose value the model cannot honour belongs in `options()`, and
+/// the model's constructor throws ArgumentError about it.
 #pragma once
 
 #include <sluice/core/fields.hpp>
 #include <sluice/core/view.hpp>
 #include <sluice/io/error.hpp>
+#include <sluice/io/json.hpp>
 
+#include <array>
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <fstream>
+#include <limits>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <system_error>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -53,35 +55,17 @@ concept Configuration = std::default_initializable<T> && requires {
 
 namespace detail {
 
-/// Reads a JSON file whose outermost value is an object.
-inline nlohmann::json read_json_object(const std::filesystem::path& path) {
-  constexpr std::uintmax_t largest = 16u << 20;  // bytes; published ones have a few thousand
-  constexpr int deepest = 64;
-  const auto fail = [&](const std::string& what) {
-    throw CheckpointError(path.string() + ": " + what);
-  };
-  std::error_code error;
-  if (!std::filesystem::exists(path, error)) fail("no such file");
-  if (!std::filesystem::is_regular_file(path, error)) fail("not a regular file");
-  if (std::filesystem::file_size(path, error) > largest || error) fail("too large for a config");
-  std::ifstream in(path, std::ios::binary);
-  if (!in) fail("cannot be opened");
-  nlohmann::json json;
-  try {
-    json = nlohmann::json::parse(in, [&](int depth, nlohmann::json::parse_event_t, auto&) {
-      if (depth > deepest) fail("nested too deeply");
-      return true;
-    });
-  } catch (const nlohmann::json::exception& e) {
-    fail(std::string("not JSON: ") + e.what());
-  }
-  if (!json.is_object()) fail("must hold a JSON object");
-  return json;
-}
+template <class T>
+inline constexpr bool is_array = false;
+template <class T, std::size_t N>
+inline constexpr bool is_array<std::array<T, N>> = true;
 
 template <class T>
-constexpr std::string_view kind_name() {
-  if constexpr (std::same_as<T, bool>)
+std::string kind_name() {
+  if constexpr (is_array<T>)
+    return "a list of " + std::to_string(std::tuple_size_v<T>) + ", each " +
+           kind_name<typename T::value_type>();
+  else if constexpr (std::same_as<T, bool>)
     return "true or false";
   else if constexpr (std::integral<T>)
     return "an integer of at most 32 bits";
@@ -96,6 +80,10 @@ template <class T>
 bool read_value(const nlohmann::json& json, T& to) {
   if constexpr (is_optional<T>) {
     return read_value(json, to.emplace());
+  } else if constexpr (is_array<T>) {
+    if (!json.is_array() || json.size() != to.size()) return false;
+    for (std::size_t i = 0; i < to.size(); ++i)
+      if (!read_value(json[i], to[i])) return false;
   } else if constexpr (std::same_as<T, bool>) {
     if (!json.is_boolean()) return false;
     to = json.get<bool>();
@@ -108,6 +96,12 @@ bool read_value(const nlohmann::json& json, T& to) {
     if (value < INT32_MIN || !std::in_range<T>(value)) return false;
     to = static_cast<T>(value);
   } else if constexpr (std::floating_point<T>) {
+    constexpr T infinity = std::numeric_limits<T>::infinity();
+    if (json.is_object() && json.size() == 1 && json.contains("__float__")) {
+      if (json["__float__"] != "Infinity" && json["__float__"] != "-Infinity") return false;
+      to = json["__float__"] == "Infinity" ? infinity : -infinity;
+      return true;
+    }
     if (!json.is_number()) return false;
     to = json.get<T>();
   } else {
@@ -141,8 +135,8 @@ Config read_config(const nlohmann::json& json, const std::string& file) {
       return;
     }
     if (!read_value(*found, member))
-      throw CheckpointError(file + ": " + name + " must be " + std::string(kind_name<T>()) +
-                            ", got " + in_quotes(found->dump(-1, ' ', true)));
+      throw CheckpointError(file + ": " + name + " must be " + kind_name<T>() + ", got " +
+                            in_quotes(found->dump(-1, ' ', true)));
   };
   std::apply([&](const auto&... keys) { (read(keys, true), ...); }, Config::required());
   std::apply([&](const auto&... keys) { (read(keys, false), ...); }, Config::options());
