@@ -61,7 +61,9 @@
 #include <sluice/layers/layer_norm.hpp>
 #include <sluice/layers/linear.hpp>
 #include <sluice/layers/linear_attention.hpp>
+#include <sluice/layers/mamba2.hpp>
 #include <sluice/layers/own_past.hpp>
+#include <sluice/layers/pre_norm.hpp>
 #include <sluice/layers/recent_rows.hpp>
 #include <sluice/layers/retention.hpp>
 #include <sluice/layers/rms_norm.hpp>
