@@ -72,6 +72,7 @@
 #include <sluice/models/causal_lm.hpp>
 #include <sluice/models/forecaster.hpp>
 #include <sluice/models/gla_lm.hpp>
+#include <sluice/models/mamba2_lm.hpp>
 #include <sluice/models/stream.hpp>
 #include <sluice/ops/activation.hpp>
 #include <sluice/ops/arithmetic.hpp>

@@ -1,32 +1,19 @@
 // SPDX-License-Identifier: MIT
-#include "io/files.hpp"
-#include "support/allocation_count.hpp"
-#include "support/catch.hpp"
-#include "support/tensor.hpp"
+#include "support/language_model_laws.hpp"
 
 #include <sluice/io/pretrained.hpp>
-#include <sluice/io/safetensors.hpp>
 #include <sluice/models/gla_lm.hpp>
-#include <sluice/ops/loss.hpp>
 
-#include <algorithm>
 #include <string>
-#include <string_view>
-#include <type_traits>
-#include <vector>
 
 using namespace sluice;
 using testing::contains;
 using testing::error_of;
+using testing::logits_of;
 using testing::require_close;
+using testing::some_ids;
 
 namespace {
-
-// Rounding of all layers, relative to the logits; float has 29 bits less.
-template <class Scalar>
-constexpr double fold_tolerance = std::is_same_v<Scalar, double> ? 1e-12 : 1e-5;
-// Of a central difference with this step, relative to the largest slope of the tensor.
-constexpr double slope_tolerance = 1e-6, step = 1e-6;
 
 GLAConfig small(bool tied = false) {
   GLAConfig c;
@@ -38,131 +25,35 @@ GLAConfig small(bool tied = false) {
   return c;
 }
 
-Tensor<std::int64_t, 2> some_ids(Index B, Index T, Index bound, std::uint64_t seed) {
-  Tensor<std::int64_t, 2> ids(B, T);
-  Rng rng(seed);
-  for (Index i = 0; i < ids.size(); ++i)
-    ids.data()[i] = std::int64_t(rng.uniform<double>() * double(bound));
-  return ids;
-}
-
-template <class Scalar>
-Tensor<Scalar, 3> logits_of(const GLAForCausalLM<Scalar>& model, const Tensor<std::int64_t, 2>& ids,
-                            typename GLAForCausalLM<Scalar>::State& state) {
-  Tape<Scalar> tape;
-  tape.start();
-  const auto y = model(tape, View<const std::int64_t, 2>(ids), state);
-  Tensor<Scalar, 3> out(y.shape());
-  std::copy_n(y.value.data(), out.size(), out.data());
-  return out;
-}
-
-template <class Scalar>
-Tensor<Scalar, 3> logits_of(const GLAForCausalLM<Scalar>& model,
-                            const Tensor<std::int64_t, 2>& ids) {
-  auto state = model.initial_state(ids.dimension(0));
-  return logits_of(model, ids, state);
-}
-
 }  // namespace
 
-TEST_CASE("gradients of the language model are its differences", "[model][gla][gradient]") {
+TEST_CASE("gradients of the GLA language model are its differences", "[model][gla][gradient]") {
   for (const bool tied : {false, true}) {
     CAPTURE(tied);
     Rng rng(1);
     GLAForCausalLM<double> model(small(tied), rng);
-    const auto ids = some_ids(2, 9, 23, 2), next = some_ids(2, 9, 23, 3);
-    const View<const std::int64_t, 2> in(ids), out(next);
-    Tape<double> tape;
-    const auto loss = [&] {
-      auto state = model.initial_state(2);
-      tape.start();
-      return *cross_entropy(model(tape, in, state), out).value.data();
-    };
-    auto gradient = zeros_like(model);
-    auto state = model.initial_state(2);
-    tape.record(model, gradient);
-    tape.backward(cross_entropy(model(tape, in, state), out));
-
-    for_each_tensor(
-        [&](std::string_view name, auto& t, const auto& d) {
-          CAPTURE(std::string(name));
-          double largest = 0;
-          for (Index i = 0; i < d.size(); ++i) largest = std::max(largest, std::abs(d.data()[i]));
-          REQUIRE(largest > 1e-5);
-          const Index stride = std::max<Index>(1, t.size() / 7);
-          for (Index i = 0; i < t.size(); i += stride) {
-            const double old = t.data()[i];
-            t.data()[i] = old + step;
-            const double above = loss();
-            t.data()[i] = old - step;
-            const double slope = (above - loss()) / (2 * step);
-            t.data()[i] = old;
-            CAPTURE(i, slope, d.data()[i]);
-            CHECK(std::abs(slope - d.data()[i]) <= slope_tolerance * std::max(largest, 1e-3));
-          }
-        },
-        model, gradient);
+    testing::require_model_gradients(model, 23);
   }
 }
 
-TEMPLATE_TEST_CASE("a text at once, in pieces, and token by token", "[model][gla][law]", float,
-                   double) {
+TEMPLATE_TEST_CASE("a text at once, in pieces, and token by token by GLA", "[model][gla][law]",
+                   float, double) {
   Rng rng(4);
-  const GLAForCausalLM<TestType> model(small(), rng);
-  const Index T = 37;
-  const auto ids = some_ids(2, T, 23, 5);
-  auto whole_state = model.initial_state(2);
-  const auto whole = logits_of(model, ids, whole_state);
-  for (const Index piece : {1, 5, 36}) {
-    CAPTURE(piece);
-    auto state = model.initial_state(2);
-    for (Index t = 0; t < T; t += piece) {
-      const Index end = std::min(t + piece, T);
-      const auto part = logits_of(model, testing::slice_tokens(ids, t, end), state);
-      require_close("logits", testing::slice_tokens(whole, t, end), part, fold_tolerance<TestType>);
-    }
-    for_each_tensor(
-        [](std::string_view name, const auto& expected, const auto& got) {
-          require_close(std::string(name), expected, got, fold_tolerance<TestType>);
-        },
-        whole_state, state);
-  }
+  testing::require_model_folds(GLAForCausalLM<TestType>(small(), rng), 23);
 }
 
-TEST_CASE("a warm step of the language model allocates nothing", "[model][gla]") {
+TEST_CASE("a warm step of the GLA language model allocates nothing", "[model][gla]") {
   Rng rng(6);
-  const GLAForCausalLM<float> model(small(), rng);
-  auto state = model.initial_state(1);
-  Tape<float> tape;
-  const std::int64_t id = 7;
-  const auto read = [&] {
-    tape.start();
-    model(tape, View<const std::int64_t, 2>(&id, {1, 1}), state);
-  };
-  for (int n = 0; n < 3; ++n) read();
-  const long before = testing::allocations();
-  for (int n = 0; n < 10; ++n) read();
-  CHECK(testing::allocations() == before);
+  CHECK(testing::warm_model_allocations(GLAForCausalLM<float>(small(), rng)) == 0);
 }
 
-TEST_CASE("a saved language model comes back to the bit", "[model][gla][io]") {
+TEST_CASE("a saved GLA language model comes back to the bit", "[model][gla][io]") {
   for (const bool tied : {false, true}) {
     CAPTURE(tied);
     Rng rng(7), other(8);
     const GLAForCausalLM<float> model(small(tied), rng);
-    GLAForCausalLM<float> copy(small(tied), other);
-    const auto ids = some_ids(1, 9, 23, 9);
-    const auto expected = logits_of(model, ids);
-    CHECK(testing::relative_error(expected, logits_of(copy, ids)) > 0.1);
-    const testing::Folder folder;
-    save_safetensors(folder / "model.safetensors", model);
-    load_safetensors(folder / "model.safetensors", copy);
-    require_close("logits", expected, logits_of(copy, ids), 0);
-    // The other kind of head is missed, or too much.
-    GLAForCausalLM<float> wrong(small(!tied), other);
-    CHECK(contains(error_of([&] { load_safetensors(folder / "model.safetensors", wrong); }),
-                   "lm_head.weight"));
+    GLAForCausalLM<float> copy(small(tied), other), wrong(small(!tied), other);
+    testing::require_model_survives_a_file(model, copy, wrong, 23);
   }
 }
 
@@ -178,7 +69,7 @@ TEST_CASE("a published folder becomes a language model", "[model][gla][io]") {
   const auto narrow = logits_of(model, ids);
   const auto wide =
       logits_of(load_pretrained<GLAForCausalLM<double>>(SLUICE_GOLDEN "/hf_gla"), ids);
-  require_close("logits", wide, narrow, fold_tolerance<float>);
+  require_close("logits", wide, narrow, testing::model_tolerance<float>);
 }
 
 TEST_CASE("options that are not supported are named", "[model][gla][error]") {
@@ -247,7 +138,7 @@ TEST_CASE("a folder with every published option comes back", "[model][gla][io]")
   for (Index t = 0; t < 11; ++t)
     require_close("logits", testing::slice_tokens(expected, t, t + 1),
                   logits_of(copy, testing::slice_tokens(ids, t, t + 1), state),
-                  fold_tolerance<float>);
+                  testing::model_tolerance<float>);
   // Every option counts.
   const auto differs = [&](auto&& change) {
     GLAConfig other = c;

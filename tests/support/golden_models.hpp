@@ -11,6 +11,7 @@
 #include <sluice/io/config.hpp>
 #include <sluice/io/pretrained.hpp>
 #include <sluice/models/gla_lm.hpp>
+#include <sluice/models/mamba2_lm.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -148,6 +149,8 @@ inline void check(const std::filesystem::path& folder, Report& report) {
   const std::string architecture = architecture_of(folder);
   if (architecture == GLAForCausalLM<float>::architecture)
     return check_both<GLAForCausalLM>(folder, report);
+  if (architecture == Mamba2ForCausalLM<float>::architecture)
+    return check_both<Mamba2ForCausalLM>(folder, report);
   throw NotAvailable("there is no model " + architecture + " yet");
 }
 
