@@ -43,11 +43,11 @@ void activation_gradients(const Rows<Scalar>& x, Index count, Index to,
 template <class Arch, class Scalar, class Out>
 void input_gradients(const Rows<Scalar>& x, Index count, Index from, Index to, const Scalar* e,
                      bool add, const Out& out) noexcept {
-  for_each_slice(x.in, x.first, count, true, [&](Index i, Index n, const Scalar* taps) {
+  for_each_taps(x.in, x.first, count, true, [&](Index i, Index n, const Scalar* taps) {
     for (Index s = from; s < to; ++s) {
       Scalar* const y = out(s);
       const auto row = [&](Index j) { return e + (s - from + i + j) * tile; };
-      sum_slice<Arch>(n, count, taps, row, i > 0 || add ? y : nullptr, y);
+      sum_some_taps<Arch>(n, count, taps, row, i > 0 || add ? y : nullptr, y);
     }
   });
 }

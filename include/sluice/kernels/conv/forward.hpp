@@ -21,11 +21,11 @@ void convolve(const Rows<Scalar>& x, Index count, Index from, Index to, bool sil
   const Inputs<Scalar>& in = x.in;
   const Index W = in.width();
   const Scalar* const bias = in.bias ? in.bias.data() + x.first : nullptr;
-  for_each_slice(in, x.first, count, false, [&](Index i, Index n, const Scalar* taps) {
+  for_each_taps(in, x.first, count, false, [&](Index i, Index n, const Scalar* taps) {
     for (Index t = from; t < to; ++t) {
       Scalar* const y = out(t);
       const auto row = [&](Index j) { return x(t - W + 1 + i + j); };
-      sum_slice<Arch>(n, count, taps, row, i == 0 ? bias : y, y);
+      sum_some_taps<Arch>(n, count, taps, row, i == 0 ? bias : y, y);
       if (silu && i + n == W)
         simd::for_each_lane<Arch, Scalar>(
             count, [=]<class B>(std::type_identity<B>, Index c) SLUICE_INLINE_LAMBDA {

@@ -18,7 +18,7 @@ inline constexpr Index tile = 128;
 /// Tokens a task works on, and whose gradients by the weights are one sum.
 inline constexpr Index piece = 128;
 /// Taps whose sum is made in registers.
-inline constexpr Index slice = 4;
+inline constexpr Index some_taps = 4;
 /// Elements below which threads cost more than they save.
 inline constexpr Index little_work = 1 << 14;
 
@@ -51,14 +51,14 @@ SLUICE_INLINE void sum_taps(Index count, const Scalar* taps, const Scalar* const
       });
 }
 
-/// The taps of a tile, [slice, tile] at a time, so that any width fits on the stack. Calls
-/// f(first tap, taps of the slice, all in the order of `tap_of`).
+/// The taps of a tile, rows of `tile`, a few at a time so that any width fits on the stack. Calls
+/// f(first, how many, taps), counting from the newest tap if `reversed`.
 template <class Scalar, class F>
-void for_each_slice(const Inputs<Scalar>& in, Index first, Index count, bool reversed, F&& f) {
+void for_each_taps(const Inputs<Scalar>& in, Index first, Index count, bool reversed, F&& f) {
   const Index W = in.width();
-  Scalar taps[slice * tile];
-  for (Index i = 0; i < W; i += slice) {
-    const Index n = std::min(slice, W - i);
+  Scalar taps[some_taps * tile];
+  for (Index i = 0; i < W; i += some_taps) {
+    const Index n = std::min(some_taps, W - i);
     for (Index c = 0; c < count; ++c)
       for (Index j = 0; j < n; ++j)
         taps[j * tile + c] = in.weight.row(first + c)[reversed ? W - 1 - i - j : i + j];
@@ -66,11 +66,11 @@ void for_each_slice(const Inputs<Scalar>& in, Index first, Index count, bool rev
   }
 }
 
-/// `sum_taps` for n taps of a slice, with `row(i)` the row of tap i.
+/// `sum_taps` for 1 to 4 taps, with `row(i)` the row of tap i.
 template <class Arch, class Scalar, class Row>
-SLUICE_INLINE void sum_slice(Index n, Index count, const Scalar* taps, const Row& row,
-                             const Scalar* begin, Scalar* to) noexcept {
-  const Scalar* rows[slice] = {};
+SLUICE_INLINE void sum_some_taps(Index n, Index count, const Scalar* taps, const Row& row,
+                                 const Scalar* begin, Scalar* to) noexcept {
+  const Scalar* rows[some_taps] = {};
   for (Index i = 0; i < n; ++i) rows[i] = row(i);
   switch (n) {
     case 1:
