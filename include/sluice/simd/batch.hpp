@@ -107,6 +107,24 @@ struct Store {
 /// xsimd::store in its place, which wants an aligned one.
 inline constexpr detail::Store store{};
 
+/// As many of the lanes as `count` says from p, the rest 0.
+template <class B>
+SLUICE_INLINE B load_part(const ScalarOf<B>* p, Index count) noexcept {
+  if (count >= lanes<B>) return load<B>(p);
+  ScalarOf<B> all[static_cast<std::size_t>(lanes<B>)] = {};
+  for (Index i = 0; i < count; ++i) all[i] = p[i];
+  return load<B>(all);
+}
+
+/// As many of the lanes as `count` says to p.
+template <class B>
+SLUICE_INLINE void store_part(ScalarOf<B>* p, const B& b, Index count) noexcept {
+  if (count >= lanes<B>) return store(p, b);
+  ScalarOf<B> all[static_cast<std::size_t>(lanes<B>)];
+  store(all, b);
+  for (Index i = 0; i < count; ++i) p[i] = all[i];
+}
+
 /// a * b + c with one rounding wherever the instruction set can, on every compiler.
 /// xsimd 8 has no AVX-512 form, and clang does not contract the product and sum it falls back to.
 template <class B>

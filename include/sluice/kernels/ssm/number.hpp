@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: MIT
+/// \file
+/// A vector of real or of complex numbers, so that one text serves both kinds of poles.
+#pragma once
+
+#include <sluice/simd/batch.hpp>
+#include <sluice/simd/exp2.hpp>
+#include <sluice/simd/trigonometry.hpp>
+
+namespace sluice::ssm::detail {
+
+/// The parts of a number lie `imaginary` elements apart in memory; a real one has no other part.
+template <class V, bool Complex>
+struct Number {
+  V re;
+};
+template <class V>
+struct Number<V, true> {
+  V re, im;
+};
+
+/// Decays are exactly 0 below this power of 2: bare products with them, and with each other, would
+/// be subnormal, at some hundred cycles a vector, long before they matter to a sum.
+template <class Scalar>
+inline constexpr Scalar lowest_power = sizeof(Scalar) == 4 ? Scalar(-60) : Scalar(-500);
+
+/// The operations on numbers over V.
+template <class V, bool Complex>
+struct Numbers {
+  using Scalar = simd::ScalarOf<V>;
+  using N = Number<V, Complex>;
+
+  SLUICE_INLINE static N zero() noexcept {
+    N z;
+    z.re = V(Scalar{0});
+    if constexpr (Complex) z.im = z.re;
+    return z;
+  }
+  SLUICE_INLINE static N load(const Scalar* p, [[maybe_unused]] Index imaginary) noexcept {
+    N z;
+    z.re = simd::load<V>(p);
+    if constexpr (Complex) z.im = simd::load<V>(p + imaginary);
+    return z;
+  }
+  SLUICE_INLINE static void store(Scalar* p, [[maybe_unused]] Index imaginary,
+                                  const N& z) noexcept {
+    simd::store(p, z.re);
+    if constexpr (Complex) simd::store(p + imaginary, z.im);
+  }
+  /// One number for all lanes.
+  SLUICE_INLINE static N broadcast(const Scalar* p, [[maybe_unused]] Index imaginary) noexcept {
+    N z;
+    z.re = V(*p);
+    if constexpr (Complex) z.im = V(p[imaginary]);
+    return z;
+  }
+  /// exp(dt A), where `time` is dt log2(e).
+  SLUICE_INLINE static N decay(const V& time, const N& pole) noexcept {
+    N a;
+    a.re = simd::exp2_or_zero(V(time * pole.re), lowest_power<Scalar>);
+    if constexpr (Complex) {
+      const V angle = time * (V(Scalar(0.69314718055994531)) * pole.im), size = a.re;
+      a.re = size * simd::cos(angle);
+      a.im = size * simd::sin(angle);
+    }
+    return a;
+  }
+  /// a b + c.
+  SLUICE_INLINE static N madd(const N& a, const N& b, const N& c) noexcept {
+    N z;
+    z.re = simd::madd(a.re, b.re, c.re);
+    if constexpr (Complex) {
+      z.re = simd::nmadd(a.im, b.im, z.re);
+      z.im = simd::madd(a.im, b.re, simd::madd(a.re, b.im, c.im));
+    }
+    return z;
+  }
+  /// a b + c, where a is real.
+  SLUICE_INLINE static N madd(const V& a, const N& b, const N& c) noexcept {
+    N z;
+    z.re = simd::madd(a, b.re, c.re);
+    if constexpr (Complex) z.im = simd::madd(a, b.im, c.im);
+    return z;
+  }
+  /// a b, where a is real.
+  SLUICE_INLINE static N scaled(const V& a, const N& b) noexcept {
+    N z;
+    z.re = a * b.re;
+    if constexpr (Complex) z.im = a * b.im;
+    return z;
+  }
+  SLUICE_INLINE static N conj(N z) noexcept {
+    if constexpr (Complex) z.im = -z.im;
+    return z;
+  }
+  /// conj(a) b.
+  SLUICE_INLINE static N conj_product(const N& a, const N& b) noexcept {
+    N z;
+    z.re = a.re * b.re;
+    if constexpr (Complex) {
+      z.re = simd::madd(a.im, b.im, z.re);
+      z.im = simd::nmadd(a.im, b.re, V(a.re * b.im));
+    }
+    return z;
+  }
+  /// Re(a conj(b)) + c.
+  SLUICE_INLINE static V dot(const N& a, const N& b, const V& c) noexcept {
+    V sum = simd::madd(a.re, b.re, c);
+    if constexpr (Complex) sum = simd::madd(a.im, b.im, sum);
+    return sum;
+  }
+  /// Re(a b) + c.
+  SLUICE_INLINE static V real_product(const N& a, const N& b, const V& c) noexcept {
+    V sum = simd::madd(a.re, b.re, c);
+    if constexpr (Complex) sum = simd::nmadd(a.im, b.im, sum);
+    return sum;
+  }
+};
+
+}  // namespace sluice::ssm::detail
