@@ -81,11 +81,24 @@ SLUICE_INLINE V time_step(const Inputs<Scalar>& in, const V& raw, V& bounded) no
   return simd::clamp(bounded, in.dt_min, in.dt_max);
 }
 
+/// Asks for what the next vectors of the same tokens will read and write: a column of short pieces,
+/// which no machine foresees.
+template <class Scalar, class... Streams>
+SLUICE_INLINE void look_ahead(Index row, Index t, const Slice& s,
+                              const Streams&... streams) noexcept {
+  constexpr Index ahead = 256 / Index(sizeof(Scalar));  // four cache lines
+  const auto request = [&](const auto& x) SLUICE_INLINE_LAMBDA {
+    if (x) simd::prefetch(x.row(row, t) + s.first + ahead);
+  };
+  (request(streams), ...);
+}
+
 /// Fills `time` and `input`.
 template <class V, class Scalar>
 void prepare(const Inputs<Scalar>& in, const Block& block, const Vectors& vectors,
-             BlockRows<V>& rows) noexcept {
+             BlockRows<V>& rows, const View<Scalar, 3>& y) noexcept {
   for_each_vector(block, vectors, [&](Index at, Index t, const Slice& s) {
+    look_ahead<Scalar>(block.row, t, s, in.x, in.dt, in.z, y);
     V unused;
     const V dt = time_step(in, raw_step<V>(in, block.row, t, s), unused);
     const V x = simd::load_part<V>(in.x.row(block.row, t) + s.first, s.count);
@@ -108,20 +121,6 @@ void finish(const Inputs<Scalar>& in, const Block& block, const Vectors& vectors
       sum = sum * simd::silu(simd::load_part<V>(in.z.row(block.row, t) + s.first, s.count));
     simd::store_part(y.row(block.row, t) + s.first, sum, s.count);
   });
-}
-
-/// Copies `states` rows of a slice to whole vectors one behind the other, zeros beyond it.
-template <class V, class Scalar>
-void gather(const Scalar* from, Index pitch, Index states, Index count, Scalar* to) noexcept {
-  for (Index n = 0; n < states; ++n)
-    simd::store(to + n * simd::lanes<V>, simd::load_part<V>(from + n * pitch, count));
-}
-
-/// The way back.
-template <class V, class Scalar>
-void scatter(const Scalar* from, Index states, Index count, Scalar* to, Index pitch) noexcept {
-  for (Index n = 0; n < states; ++n)
-    simd::store_part(to + n * pitch, simd::load<V>(from + n * simd::lanes<V>), count);
 }
 
 }  // namespace sluice::ssm::detail

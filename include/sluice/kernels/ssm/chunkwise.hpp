@@ -105,7 +105,7 @@ void run_from_zero(const Inputs<Scalar>& in, const Chunk& c, const Vectors& vect
     for (Index t = c.begin; t < c.end; t += block_size) {
       const Block block{c.row, t, std::min(block_size, c.end - t), v, 1};
       BlockRows<V> rows;
-      prepare(in, block, vectors, rows);
+      prepare(in, block, vectors, rows, View<Scalar, 3>{});
       scan(in, block, vectors, rows, added, pitch);
       for (Index i = 0; i < block.tokens; ++i)
         sum = sum + simd::load<V>(rows.time + i * vectors.width);
@@ -120,26 +120,19 @@ template <class V, bool Complex, class Scalar>
 void combine(const Inputs<Scalar>& in, const Slice& s, const Scalar* elapsed, Scalar* added,
              Index added_pitch, Scalar* state, Index pitch) noexcept {
   using Ops = Numbers<V, Complex>;
-  constexpr Index W = simd::lanes<V>;
   const Index states = in.states() / (Complex ? 2 : 1);
   const V time = simd::load_part<V>(elapsed + s.first, s.count);
   for (Index n = 0; n < states; ++n) {
-    ColumnRoom<V, 1> pole, before, after;
-    const auto A = column<V, 1, Complex>(in.A.data(), in.A.stride(0), states, n, s, false, pole);
-    const auto each_part = [&](auto&& f) {
-      for (Index part = 0; part < (Complex ? 2 : 1); ++part) f(n + part * states, part * W);
-    };
-    each_part([&](Index row, Index at) {
-      gather<V>(state + row * pitch + s.first, pitch, 1, s.count, before.data + at);
-      gather<V>(added + row * added_pitch + s.first, added_pitch, 1, s.count, after.data + at);
-    });
+    ColumnRoom<V, 1> pole;
+    const auto A = column<V, 1, Complex>(in.A.data(), in.A.stride(0), states, n, s, pole);
     const auto decay = Ops::decay(time, A.template at<false, V, Complex>(0, 0));
-    Ops::store(after.data, W,
-               Ops::madd(decay, Ops::load(before.data, W), Ops::load(after.data, W)));
-    each_part([&](Index row, Index at) {
-      scatter<V>(after.data + at, 1, s.count, state + row * pitch + s.first, pitch);
-      scatter<V>(before.data + at, 1, s.count, added + row * added_pitch + s.first, added_pitch);
-    });
+    Scalar* const own = state + n * pitch + s.first;
+    Scalar* const other = added + n * added_pitch + s.first;
+    const auto before = Ops::load_part(own, states * pitch, s.count);
+    const auto after =
+        Ops::madd(decay, before, Ops::load_part(other, states * added_pitch, s.count));
+    Ops::store_part(own, states * pitch, after, s.count);
+    Ops::store_part(other, states * added_pitch, before, s.count);
   }
 }
 

@@ -47,6 +47,24 @@ struct Numbers {
     simd::store(p, z.re);
     if constexpr (Complex) simd::store(p + imaginary, z.im);
   }
+  /// As `load` and `store`, of as many lanes as `count` says.
+  SLUICE_INLINE static N load_part(const Scalar* p, [[maybe_unused]] Index imaginary,
+                                   Index count) noexcept {
+    N z;
+    z.re = simd::load_part<V>(p, count);
+    if constexpr (Complex) z.im = simd::load_part<V>(p + imaginary, count);
+    return z;
+  }
+  SLUICE_INLINE static void store_part(Scalar* p, [[maybe_unused]] Index imaginary, const N& z,
+                                       Index count) noexcept {
+    simd::store_part(p, z.re, count);
+    if constexpr (Complex) simd::store_part(p + imaginary, z.im, count);
+  }
+  SLUICE_INLINE static N one() noexcept {
+    N z = zero();
+    z.re = V(Scalar{1});
+    return z;
+  }
   /// One number for all lanes.
   SLUICE_INLINE static N broadcast(const Scalar* p, [[maybe_unused]] Index imaginary) noexcept {
     N z;
