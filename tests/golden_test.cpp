@@ -18,6 +18,7 @@
 #include "support/golden_models.hpp"
 #include "support/golden_report.hpp"
 #include "support/golden_ssd.hpp"
+#include "support/golden_ssm.hpp"
 
 #include <algorithm>
 #include <cstdlib>
@@ -51,6 +52,8 @@ const std::map<std::string, Check> families = {
     {"ssd_seq", golden_ssd::check},
     {"ssd_dtlimit", golden_ssd::check},
     {"mamba2_step", golden_ssd::check},
+    {"selective_scan", golden_ssm::check},
+    {"hgrn", golden_ssm::check},
 };
 
 void check_case(const std::filesystem::path& path, Report& report) {

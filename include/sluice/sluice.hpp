@@ -53,6 +53,17 @@
 #include <sluice/kernels/rotary/rotary.hpp>
 #include <sluice/kernels/ssd/discretise.hpp>
 #include <sluice/kernels/ssd/skip.hpp>
+#include <sluice/kernels/ssm.hpp>
+#include <sluice/kernels/ssm/backward.hpp>
+#include <sluice/kernels/ssm/backward_tile.hpp>
+#include <sluice/kernels/ssm/block.hpp>
+#include <sluice/kernels/ssm/chunkwise.hpp>
+#include <sluice/kernels/ssm/forward.hpp>
+#include <sluice/kernels/ssm/naive.hpp>
+#include <sluice/kernels/ssm/number.hpp>
+#include <sluice/kernels/ssm/recurrent.hpp>
+#include <sluice/kernels/ssm/tile.hpp>
+#include <sluice/kernels/ssm/types.hpp>
 #include <sluice/layers/attention_heads.hpp>
 #include <sluice/layers/checkpoint.hpp>
 #include <sluice/layers/embedding.hpp>
@@ -85,6 +96,7 @@
 #include <sluice/ops/norm.hpp>
 #include <sluice/ops/normalised_linear_attention.hpp>
 #include <sluice/ops/rotary.hpp>
+#include <sluice/ops/selective_scan.hpp>
 #include <sluice/ops/short_convolution.hpp>
 #include <sluice/ops/slice.hpp>
 #include <sluice/ops/state_space_duality.hpp>
@@ -94,6 +106,7 @@
 #include <sluice/simd/batch.hpp>
 #include <sluice/simd/erf.hpp>
 #include <sluice/simd/exp.hpp>
+#include <sluice/simd/exp2.hpp>
 #include <sluice/simd/gemm.hpp>
 #include <sluice/simd/log.hpp>
 #include <sluice/simd/math.hpp>
@@ -101,6 +114,7 @@
 #include <sluice/simd/stream.hpp>
 #include <sluice/simd/sums.hpp>
 #include <sluice/simd/transpose.hpp>
+#include <sluice/simd/trigonometry.hpp>
 #include <sluice/train/adamw.hpp>
 #include <sluice/train/clip.hpp>
 #include <sluice/train/decay.hpp>

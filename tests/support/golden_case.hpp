@@ -41,6 +41,11 @@ class GoldenCase {
   bool has(const std::string& tensor) const { return file_.contains(tensor); }
   [[noreturn]] void fail(const std::string& what) const { file_.fail(what); }
 
+  /// Number of axes of a tensor.
+  Index rank(const std::string& tensor) const {
+    return static_cast<Index>(file_.info(tensor).shape.size());
+  }
+
   template <class Scalar, int Rank>
   Tensor<Scalar, Rank> tensor(const std::string& name) const {
     return file_.tensor<Scalar, Rank>(name);
@@ -79,6 +84,9 @@ class GoldenCase {
   }
 
   double number(const char* key, double otherwise) const { return get(key, otherwise, "a number"); }
+  std::vector<double> numbers(const char* key, const std::vector<double>& otherwise) const {
+    return get(key, otherwise, "a list of numbers");
+  }
   bool flag(const char* key, bool otherwise) const { return get(key, otherwise, "true or false"); }
   std::string text(const char* key, const std::string& otherwise) const {
     return get(key, otherwise, "a text");

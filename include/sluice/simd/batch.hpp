@@ -190,11 +190,9 @@ SLUICE_INLINE ScalarOf<B> sum(const B& b) noexcept {
 template <class B>
 SLUICE_INLINE B max(const B& a, const B& b) noexcept {
 #if XSIMD_VERSION_MAJOR >= 14
-  if constexpr (is_batch<B>)
-    return xsimd::max(b, a);
+  if constexpr (is_batch<B>) return xsimd::max(b, a);
 #else
-  if constexpr (is_batch<B>)
-    return xsimd::max(a, b);
+  if constexpr (is_batch<B>) return xsimd::max(a, b);
 #endif
   else
     return a > b ? a : b;
@@ -204,11 +202,9 @@ SLUICE_INLINE B max(const B& a, const B& b) noexcept {
 template <class B>
 SLUICE_INLINE B min(const B& a, const B& b) noexcept {
 #if XSIMD_VERSION_MAJOR >= 14
-  if constexpr (is_batch<B>)
-    return xsimd::min(b, a);
+  if constexpr (is_batch<B>) return xsimd::min(b, a);
 #else
-  if constexpr (is_batch<B>)
-    return xsimd::min(a, b);
+  if constexpr (is_batch<B>) return xsimd::min(a, b);
 #endif
   else
     return a < b ? a : b;
@@ -232,8 +228,7 @@ SLUICE_INLINE B clamp(const B& x, ScalarOf<B> low, ScalarOf<B> high) noexcept {
 /// xsimd 11 names the scalar of the target where earlier ones named the batch.
 template <class To, class From>
 SLUICE_INLINE To bit_cast(const From& x) noexcept {
-  if constexpr (!is_batch<To>)
-    return std::bit_cast<To>(x);
+  if constexpr (!is_batch<To>) return std::bit_cast<To>(x);
 #if XSIMD_VERSION_MAJOR >= 11
   else
     return xsimd::bitwise_cast<ScalarOf<To>>(x);

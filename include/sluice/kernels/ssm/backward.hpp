@@ -74,8 +74,8 @@ void prepare_backward(const Inputs<Scalar>& in, const View<const Scalar, 3>& dou
       const V z = simd::load_part<V>(in.z.row(block.row, t) + s.first, s.count);
       const V bounded = simd::clamp(z, lowest, -lowest);
       const simd::Logistic<V> gate(bounded);
-      simd::store(rows.gated + at, V(dy * (gate.value * simd::madd(bounded, gate.complement,
-                                                                   V(Scalar{1})))));
+      simd::store(rows.gated + at,
+                  V(dy * (gate.value * simd::madd(bounded, gate.complement, V(Scalar{1})))));
       dy = dy * (simd::max(V(lowest), z) * gate.value);
     }
     simd::store(rows.dy + at, dy);
@@ -108,13 +108,13 @@ void finish_backward(const Inputs<Scalar>& in, const Gradients<Scalar>& grads, c
     const V by_input = simd::load<V>(rows.by_input + at);
     V by_dt = simd::load<V>(rows.by_decay + at);
     if (in.dt_scales_x) by_dt = simd::madd(by_input, x, by_dt);
-    put(grads.dx, block.row, t, s,
-        simd::madd(dy, D, in.dt_scales_x ? V(by_input * dt) : by_input), grads.accumulate);
+    put(grads.dx, block.row, t, s, simd::madd(dy, D, in.dt_scales_x ? V(by_input * dt) : by_input),
+        grads.accumulate);
     if (in.z) {
       V sum = simd::load<V>(rows.sum + at);
       if (in.complex) sum = sum + sum;
-      put(grads.dz, block.row, t, s,
-          V(simd::load<V>(rows.gated + at) * simd::madd(D, x, sum)), grads.accumulate);
+      put(grads.dz, block.row, t, s, V(simd::load<V>(rows.gated + at) * simd::madd(D, x, sum)),
+          grads.accumulate);
     }
     dD = simd::madd(dy, x, dD);
     const V raw = raw_step<V>(in, block.row, t, s);
@@ -137,7 +137,7 @@ void finish_backward(const Inputs<Scalar>& in, const Gradients<Scalar>& grads, c
 template <class Scalar>
 struct BackwardScratch {
   Scalar *dB, *dC;         ///< [tokens, states] of a vector each; constant ones, of one token
-  Scalar *turned;          ///< [lanes, states]
+  Scalar* turned;          ///< [lanes, states]
   Scalar *state, *G, *dA;  ///< copies of ragged vectors [states] of a vector each
 
   static Index size(Index states, Index lanes) { return (2 * saved_every + 4) * states * lanes; }
@@ -221,8 +221,7 @@ void sum_lanes(Index tokens, Index states, const Scalar* lanes, Scalar* turned,
     simd::transpose<Arch>(states, W, lanes, W, turned, states);
     simd::for_each_lane<Arch, Scalar>(states, [&]<class L>(std::type_identity<L>, Index i) {
       L sum = simd::load<L>(turned + i);
-      for (Index lane = 1; lane < W; ++lane)
-        sum = sum + simd::load<L>(turned + lane * states + i);
+      for (Index lane = 1; lane < W; ++lane) sum = sum + simd::load<L>(turned + lane * states + i);
       simd::store(to + i, sum);
     });
   }
@@ -308,8 +307,7 @@ void backward(const std::type_identity_t<Inputs<Scalar>>& in,
       for (Index part = parts * range / ranges; part < parts * (range + 1) / ranges; ++part) {
         const Index group = part / parts_a_group, from = part % parts_a_group;
         const Index first = group * vectors.a_group + from * detail::part_vectors;
-        const Index last =
-            std::min(first + detail::part_vectors, (group + 1) * vectors.a_group);
+        const Index last = std::min(first + detail::part_vectors, (group + 1) * vectors.a_group);
         if (token_B) std::fill_n(s.dB, tokens * states * W, Scalar{0});
         if (token_C) std::fill_n(s.dC, tokens * states * W, Scalar{0});
         for (Index v = first; v < last; ++v)

@@ -106,6 +106,6 @@ void run_tile_backward(const BackwardTile<simd::ScalarOf<V>>& x) noexcept {
 /// States that a tile holds; every one needs a register for G and one for dA.
 template <class V, bool Fast>
 inline constexpr int backward_tile_states =
-    Fast && simd::registers<typename V::arch_type> == 32 ? 8 : 4;
+    Fast&& simd::registers<typename V::arch_type> == 32 ? 8 : 4;
 
 }  // namespace sluice::ssm::detail

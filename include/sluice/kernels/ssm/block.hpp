@@ -117,8 +117,7 @@ void finish(const Inputs<Scalar>& in, const Block& block, const Vectors& vectors
     if (in.D)
       sum = simd::madd(simd::load_part<V>(in.D.data() + s.first, s.count),
                        simd::load_part<V>(in.x.row(block.row, t) + s.first, s.count), sum);
-    if (in.z)
-      sum = sum * simd::silu(simd::load_part<V>(in.z.row(block.row, t) + s.first, s.count));
+    if (in.z) sum = sum * simd::silu(simd::load_part<V>(in.z.row(block.row, t) + s.first, s.count));
     simd::store_part(y.row(block.row, t) + s.first, sum, s.count);
   });
 }

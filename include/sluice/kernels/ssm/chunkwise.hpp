@@ -160,7 +160,8 @@ void chunkwise(const std::type_identity_t<Inputs<Scalar>>& in, Index chunk_size,
     require_shape("ssm::chunkwise", "saved", saved.shape(), {saved_states(in), states, channels},
                   "to match the inputs");
     require(chunk_size % saved_every == 0 || chunk_size >= in.x.dim(1), "ssm::chunkwise",
-            "chunk_size", "a multiple of " + std::to_string(saved_every) + " where states are saved",
+            "chunk_size",
+            "a multiple of " + std::to_string(saved_every) + " where states are saved",
             std::to_string(chunk_size));
   }
   using V = simd::Batch<Scalar, Arch>;

@@ -24,12 +24,12 @@ void forward(const std::type_identity_t<Inputs<Scalar>>& in, View<Scalar, 3> sta
   require_shapes("ssm::forward", in, state, y);
   const Index T = in.x.dim(1);
   const Index vectors =
-      in.sequences() * in.groups() *
-      detail::Vectors(in, simd::width<Scalar, Arch>).a_group;
+      in.sequences() * in.groups() * detail::Vectors(in, simd::width<Scalar, Arch>).a_group;
   if (T < few_tokens && !saved)
     recurrent<Arch>(in, state, y);
   else
-    chunkwise<Arch>(in, T >= many_tokens && vectors < few_vectors ? chunk_size : std::max<Index>(T, 1),
+    chunkwise<Arch>(in,
+                    T >= many_tokens && vectors < few_vectors ? chunk_size : std::max<Index>(T, 1),
                     state, y, workspace, saved);
 }
 

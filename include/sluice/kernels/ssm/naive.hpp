@@ -53,8 +53,8 @@ void naive(const std::type_identity_t<Inputs<Scalar>>& in, View<Scalar, 3> state
         for (Index n = 0; n < states; ++n) {
           Scalar* re = state.row(s, n) + d;
           Scalar* im = in.complex ? state.row(s, n + states) + d : nullptr;
-          const Number A = !in.A ? Number(1)
-                                 : Number(in.A.row(n)[d], im ? in.A.row(n + states)[d] : 0);
+          const Number A =
+              !in.A ? Number(1) : Number(in.A.row(n)[d], im ? in.A.row(n + states)[d] : 0);
           const Number before(*re, im ? *im : Scalar{0});
           const Number h = std::exp(A * dt) * before +
                            detail::element(in, in.B, b, t, n, d) * (in.dt_scales_x ? dt * x : x);

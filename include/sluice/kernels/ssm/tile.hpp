@@ -49,9 +49,8 @@ void run_tile(const Tile<simd::ScalarOf<V>>& x) noexcept {
   using Scalar = simd::ScalarOf<V>;
   using Ops = Numbers<V, Complex>;
   Number<V, Complex> h[Count];
-  simd::unroll<Count>([&](auto i) SLUICE_INLINE_LAMBDA {
-    h[i] = Ops::load(x.state + i * x.pitch, x.imaginary);
-  });
+  simd::unroll<Count>(
+      [&](auto i) SLUICE_INLINE_LAMBDA { h[i] = Ops::load(x.state + i * x.pitch, x.imaginary); });
   for (Index t = 0; t < x.tokens; ++t) {
     const V time = simd::load<V>(x.time + t * x.stride);
     const V input = simd::load<V>(x.input + t * x.stride);
@@ -64,14 +63,13 @@ void run_tile(const Tile<simd::ScalarOf<V>>& x) noexcept {
     });
     simd::store(x.sum + t * x.stride, sum);
   }
-  simd::unroll<Count>([&](auto i) SLUICE_INLINE_LAMBDA {
-    Ops::store(x.state + i * x.pitch, x.imaginary, h[i]);
-  });
+  simd::unroll<Count>(
+      [&](auto i) SLUICE_INLINE_LAMBDA { Ops::store(x.state + i * x.pitch, x.imaginary, h[i]); });
 }
 
 /// States that a tile of the fast kind holds; the others are rare, and small.
 template <class V, bool Fast>
-inline constexpr int tile_states = !Fast                                         ? 4
+inline constexpr int tile_states = !Fast                                          ? 4
                                    : simd::registers<typename V::arch_type> == 32 ? 16
                                                                                   : 8;
 
@@ -199,12 +197,18 @@ void scan(const Inputs<Scalar>& in, const Block& block, const Vectors& vectors, 
         constexpr int size = decltype(count)::value;
         ColumnRoom<V, size> A, B, C;
         Tile<Scalar> tile{
-            block.tokens, block.vectors * W, rows.time + v * W, rows.input + v * W,
+            block.tokens,
+            block.vectors * W,
+            rows.time + v * W,
+            rows.input + v * W,
             rows.sum + v * W,
             column<V, size, complex>(in.A.data(), in.A.stride(0), states, n, s, A),
             coupling_column<V, size, complex, TokenB::value>(in.B, block, states, n, s, B),
             coupling_column<V, size, complex, TokenC::value>(in.C, block, states, n, s, C),
-            nullptr, 0, 0, n == 0};
+            nullptr,
+            0,
+            0,
+            n == 0};
         with_state<V, size, complex>(
             state + n * pitch + s.first, pitch, states * pitch, s,
             [&](Scalar* own, Index own_pitch, Index imaginary) {

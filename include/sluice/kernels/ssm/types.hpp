@@ -60,9 +60,7 @@ class Coupling {
     if (!view_ && view_.size() != 0) kind_ = CouplingKind::one;
   }
   static View<T, 4> with_one_group(const View<T, 3>& x) noexcept {
-    return {x.data(),
-            {x.dim(0), x.dim(1), 1, x.dim(2)},
-            {x.stride(0), x.stride(1), x.dim(2), 1}};
+    return {x.data(), {x.dim(0), x.dim(1), 1, x.dim(2)}, {x.stride(0), x.stride(1), x.dim(2), 1}};
   }
   static View<T, 4> with_one_token(const View<T, 2>& x) noexcept {
     return {x.data(), {1, 1, x.dim(0), x.dim(1)}, {0, 0, x.stride(0), 1}};
@@ -121,13 +119,13 @@ Inputs<Scalar> gated_recurrence(View<const Scalar, 3> x, View<const Scalar, 3> g
 /// Where the gradients go; views without data are skipped.
 template <class Scalar>
 struct Gradients {
-  View<Scalar, 3> dx{};        ///< as x
-  View<Scalar, 3> ddt{};       ///< as dt
-  View<Scalar, 2> dA{};        ///< as A
+  View<Scalar, 3> dx{};         ///< as x
+  View<Scalar, 3> ddt{};        ///< as dt
+  View<Scalar, 2> dA{};         ///< as A
   Coupling<Scalar> dB{}, dC{};  ///< of the kinds and shapes of B and C
-  View<Scalar, 1> dD{};        ///< as D
-  View<Scalar, 3> dz{};        ///< as z
-  View<Scalar, 1> ddt_bias{};  ///< as dt_bias
+  View<Scalar, 1> dD{};         ///< as D
+  View<Scalar, 3> dz{};         ///< as z
+  View<Scalar, 1> ddt_bias{};   ///< as dt_bias
   /// Whether gradients that vary in time are added to instead of overwritten; those of A, D,
   /// dt_bias and of constant B and C, being gradients of parameters, are always added to.
   bool accumulate = false;
