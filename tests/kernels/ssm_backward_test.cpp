@@ -43,20 +43,21 @@ Tensor<Scalar, 3> cotangent(const Tensor<Scalar, 3>& like, unsigned seed) {
   return uniform<Scalar, 3>(shape_of(like), -1, 1, seed);
 }
 
-// Relative to the largest entry. A decay of 2^-60, the least that is not 0, carries sixty times the
-// rounding of its exponent; all else is a few roundings of a recurrence and of sums.
+// Relative to the largest entry: a few roundings of a recurrence and of sums over channels or time.
 template <class Scalar>
-constexpr double tolerance = std::is_same_v<Scalar, double> ? 1e-13 : 8e-6;
+constexpr double tolerance = std::is_same_v<Scalar, double> ? 1e-13 : 4e-6;
 
 template <class Scalar>
 void require_gradients_match(const SsmCase& c, const SsmOperands<Scalar>& o) {
   const auto dout = cotangent(o.x, 21), dstate = cotangent(o.state, 22);
+  // Where dt A comes to 40, so does the rounding of dt in the decay.
+  const double limit = tolerance<Scalar> * (c.strongest > 40 ? 3 : 1);
   const auto expected = reference_gradients(c, o, dout, dstate);
   const auto got = gradients(c, o, dout, dstate).template as<double>();
   for_each_tensor(
       [&](std::string_view name, const auto& e, const auto& g) {
         CAPTURE(name);
-        REQUIRE(largest_error(e, g) <= tolerance<Scalar>);
+        REQUIRE(largest_error(e, g) <= limit);
       },
       expected, got);
 }

@@ -2,7 +2,9 @@
 #include "support/catch.hpp"
 
 #include <sluice/core/random.hpp>
+#include <sluice/simd/exp2.hpp>
 #include <sluice/simd/math.hpp>
+#include <sluice/simd/trigonometry.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -267,5 +269,52 @@ TEMPLATE_TEST_CASE("infinities, NaN, zeros and subnormal arguments", "[math]", f
     CHECK(std::signbit(both_ways(SLUICE_FUNCTION(tanh), x)) == std::signbit(x));
     CHECK(std::signbit(both_ways(SLUICE_FUNCTION(erf), x)) == std::signbit(x));
     CHECK(ulps(both_ways(SLUICE_FUNCTION(tanh), x), x) <= 1);
+  }
+}
+
+TEMPLATE_TEST_CASE("powers of 2 keep to their stated error, and end in 0", "[math]", float,
+                   double) {
+  using S = TestType;
+  const double limit = sizeof(S) == 4 ? 2.6 : 1;
+  const S lowest = sizeof(S) == 4 ? S(-60) : S(-500), inf = std::numeric_limits<S>::infinity();
+  const auto exact = [](long double x) { return std::exp2(x); };
+  const auto power = [&](const auto& x) { return simd::exp2_or_zero(x, lowest); };
+  check<S>("exp2", power, exact, lowest, 0, limit);
+  check<S>("exp2 near 0", power, exact, -0.6, 0.6, limit);
+  check<S>("exp2 above 1", power, exact, 0, 100, limit);
+  for (const S x : {-inf, S(-1e30), S(-1e4), S(-130), std::nextafter(lowest, S(-1e9))})
+    CHECK(both_ways(power, sizeof(S) == 4 || x < -500 ? x : -inf) == 0);
+  CHECK(both_ways(power, lowest) == std::exp2(lowest));
+  CHECK(both_ways(power, S(0)) == 1);
+  CHECK(both_ways(power, S(-0.0)) == 1);
+  CHECK(std::isnan(both_ways(power, std::numeric_limits<S>::quiet_NaN())));
+}
+
+TEMPLATE_TEST_CASE("sine and cosine keep to their stated error", "[math]", float, double) {
+  using S = TestType;
+  using B = simd::Batch<S, simd::DefaultArch>;
+  const double limit = 2 * double(std::numeric_limits<S>::epsilon());
+  Rng rng(6);
+  for (int n = 0; n < 20000; ++n) {
+    const S x = S((n % 2 ? 1000 : 4) * (2 * rng.uniform<double>() - 1));
+    S sine[simd::lanes<B>], cosine[simd::lanes<B>];
+    simd::store(sine, simd::sin(B(x))), simd::store(cosine, simd::cos(B(x)));
+    CAPTURE(x);
+    REQUIRE(std::abs(double(sine[0] - std::sin(static_cast<long double>(x)))) <= limit);
+    REQUIRE(std::abs(double(cosine[0] - std::cos(static_cast<long double>(x)))) <= limit);
+  }
+}
+
+TEMPLATE_TEST_CASE("parts of vectors are loaded and stored without their neighbours", "[math]",
+                   float, double) {
+  using B = simd::Batch<TestType, simd::DefaultArch>;
+  constexpr Index W = simd::lanes<B>;
+  TestType from[W], to[W];
+  for (Index count = 0; count <= W + 1; ++count) {
+    for (Index i = 0; i < W; ++i) from[i] = TestType(i + 1), to[i] = -1;
+    simd::store_part(to, simd::load_part<B>(from, count), count);
+    for (Index i = 0; i < W; ++i) CHECK(to[i] == (i < count ? from[i] : -1));
+    simd::store(to, simd::load_part<B>(from, count));
+    for (Index i = 0; i < W; ++i) CHECK(to[i] == (i < count ? from[i] : 0));
   }
 }

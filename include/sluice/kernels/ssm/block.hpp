@@ -5,6 +5,7 @@
 #pragma once
 
 #include <sluice/core/view.hpp>
+#include <sluice/kernels/ssm/number.hpp>
 #include <sluice/kernels/ssm/types.hpp>
 #include <sluice/simd/batch.hpp>
 #include <sluice/simd/math.hpp>
@@ -49,12 +50,10 @@ struct BlockRows {
   using Scalar = simd::ScalarOf<V>;
   static constexpr Index W = simd::lanes<V>;
 
-  alignas(64) Scalar time[std::size_t(block_size * W)];   ///< dt log2(e)
+  alignas(64) Scalar time[std::size_t(block_size * W)];   ///< dt, times `time_unit`
   alignas(64) Scalar input[std::size_t(block_size * W)];  ///< dt x, or x
   alignas(64) Scalar sum[std::size_t(block_size * W)];    ///< Re sum_n C_n h_n
 };
-
-inline constexpr double log2_of_e = 1.44269504088896341;
 
 /// Calls f(at, t, slice) for every vector of a block; `at` is its place in the scratch rows.
 template <class F>
@@ -97,12 +96,13 @@ SLUICE_INLINE void look_ahead(Index row, Index t, const Slice& s,
 template <class V, class Scalar>
 void prepare(const Inputs<Scalar>& in, const Block& block, const Vectors& vectors,
              BlockRows<V>& rows, const View<Scalar, 3>& y) noexcept {
+  const V unit(in.complex ? Numbers<V, true>::time_unit : Numbers<V, false>::time_unit);
   for_each_vector(block, vectors, [&](Index at, Index t, const Slice& s) {
     look_ahead<Scalar>(block.row, t, s, in.x, in.dt, in.z, y);
     V unused;
     const V dt = time_step(in, raw_step<V>(in, block.row, t, s), unused);
     const V x = simd::load_part<V>(in.x.row(block.row, t) + s.first, s.count);
-    simd::store(rows.time + at, V(dt * V(Scalar(log2_of_e))));
+    simd::store(rows.time + at, V(dt * unit));
     simd::store(rows.input + at, in.dt_scales_x ? V(dt * x) : x);
   });
 }

@@ -93,7 +93,7 @@ void run_chunk(const Inputs<Scalar>& in, const Chunk& c, const Vectors& vectors,
   }
 }
 
-/// Phase 1 for vectors [from, to): the added state, and sum dt log2(e) to `elapsed` [channels].
+/// Phase 1 for vectors [from, to): the added state, and the sum of `time` to `elapsed` [channels].
 template <class V, class Scalar>
 void run_from_zero(const Inputs<Scalar>& in, const Chunk& c, const Vectors& vectors, Index from,
                    Index to, Scalar* added, Index pitch, Scalar* elapsed) {

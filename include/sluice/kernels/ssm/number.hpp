@@ -72,14 +72,20 @@ struct Numbers {
     if constexpr (Complex) z.im = V(p[imaginary]);
     return z;
   }
-  /// exp(dt A), where `time` is dt log2(e).
+  /// What dt must be multiplied by for `decay`: powers of 2 are cheaper, but turns are by dt
+  /// itself, lest a rounded factor let them drift.
+  static constexpr Scalar time_unit = Complex ? Scalar(1) : Scalar(1.44269504088896341);
+
+  /// exp(dt A), where `time` is dt times `time_unit`.
   SLUICE_INLINE static N decay(const V& time, const N& pole) noexcept {
     N a;
-    a.re = simd::exp2_or_zero(V(time * pole.re), lowest_power<Scalar>);
     if constexpr (Complex) {
-      const V angle = time * (V(Scalar(0.69314718055994531)) * pole.im), size = a.re;
+      const V power = time * (V(Scalar(1.44269504088896341)) * pole.re), angle = time * pole.im;
+      const V size = simd::exp2_or_zero(power, lowest_power<Scalar>);
       a.re = size * simd::cos(angle);
       a.im = size * simd::sin(angle);
+    } else {
+      a.re = simd::exp2_or_zero(V(time * pole.re), lowest_power<Scalar>);
     }
     return a;
   }

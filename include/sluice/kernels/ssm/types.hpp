@@ -152,8 +152,9 @@ void require_shapes(std::string_view where, const Inputs<Scalar>& in, const View
   const Index states = in.states(), groups = in.groups();
   require_shape(where, "dt", in.dt.shape(), x, "to match x");
   if (in.A) require_shape(where, "A", in.A.shape(), {states, channels}, "to match x");
-  require(!in.complex || states % 2 == 0, where, "A", "real and imaginary parts, an even number",
-          std::to_string(states) + " rows");
+  if (in.complex && states % 2 != 0)
+    require(false, where, "A", "real and imaginary parts, an even number",
+            std::to_string(states) + " rows");
   const auto coupling = [&](const char* name, const Coupling<const Scalar>& c) {
     if (c.kind() == CouplingKind::token)
       require_shape(where, name, c.view().shape(), {batch, T, groups, states}, "to match x and A");
@@ -161,13 +162,15 @@ void require_shapes(std::string_view where, const Inputs<Scalar>& in, const View
       require_shape(where, name, c.view().shape(), {1, 1, states, channels}, "to match A");
   };
   coupling("B", in.B), coupling("C", in.C);
-  require(groups == 0 ? channels == 0 : channels % groups == 0, where, "channels",
-          "a multiple of the " + std::to_string(groups) + " groups", std::to_string(channels));
+  if (groups == 0 ? channels != 0 : channels % groups != 0)
+    require(false, where, "channels", "a multiple of the " + std::to_string(groups) + " groups",
+            std::to_string(channels));
   if (in.D) require_shape(where, "D", in.D.shape(), {channels}, "to match x");
   if (in.z) require_shape(where, "z", in.z.shape(), x, "to match x");
   if (in.dt_bias) require_shape(where, "dt_bias", in.dt_bias.shape(), {channels}, "to match x");
-  require(in.dt_min <= in.dt_max, where, "dt_min", "at most dt_max",
-          std::to_string(in.dt_min) + " above " + std::to_string(in.dt_max));
+  if (!(in.dt_min <= in.dt_max))
+    require(false, where, "dt_min", "at most dt_max",
+            std::to_string(in.dt_min) + " above " + std::to_string(in.dt_max));
   if (!in.cu_seqlens.empty()) {
     const auto& c = in.cu_seqlens;
     require(batch == 1, where, "cu_seqlens", "used with a batch of 1",
