@@ -25,7 +25,7 @@ constexpr const char* usage =
     "  --targets[=<word>]   races against targets instead of rows, of the families with the word "
     "in\n"
     "                       their name: exp product linear gla_forward gla_threads gla_backward "
-    "block\n"
+    "ssm block\n"
     "\n";
 
 constexpr const char* legend =
@@ -72,6 +72,7 @@ void run_rows(int argc, char** argv) {
   register_simd();
   register_product();
   register_gla(m.threads);
+  register_ssm(m.threads);
   register_linear(m.threads);
   register_norm();
   register_block(m.threads);

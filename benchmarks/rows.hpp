@@ -8,6 +8,7 @@ namespace sluice::bench {
 void register_simd();
 void register_product();
 void register_gla(int threads);
+void register_ssm(int threads);
 void register_linear(int threads);
 void register_norm();
 void register_block(int threads);

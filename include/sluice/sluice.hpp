@@ -55,9 +55,11 @@
 #include <sluice/kernels/ssd/skip.hpp>
 #include <sluice/kernels/ssm.hpp>
 #include <sluice/kernels/ssm/backward.hpp>
+#include <sluice/kernels/ssm/backward_block.hpp>
 #include <sluice/kernels/ssm/backward_tile.hpp>
 #include <sluice/kernels/ssm/block.hpp>
 #include <sluice/kernels/ssm/chunkwise.hpp>
+#include <sluice/kernels/ssm/columns.hpp>
 #include <sluice/kernels/ssm/forward.hpp>
 #include <sluice/kernels/ssm/naive.hpp>
 #include <sluice/kernels/ssm/number.hpp>

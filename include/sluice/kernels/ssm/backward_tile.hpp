@@ -28,13 +28,17 @@ struct LaneSums {
   Index token, imaginary;
 };
 
-/// What a tile works on, besides that of the forward pass. Its `state` is the saved one.
+/// What a tile works on. Rows of tokens are a vector apart.
 template <class Scalar>
-struct BackwardTile : Tile<Scalar> {
-  const Scalar *dt, *read;  ///< dt, and r
-  Scalar *by_input, *by_decay;
+struct BackwardTile {
+  Index tokens;
+  const Scalar *time, *input, *dt, *read;  ///< `read` is r
+  Scalar *sum, *by_input, *by_decay;
+  bool first;  ///< whether these sums begin here
+  Column<Scalar> A, B, C;
   LaneSums<Scalar> dB, dC;
-  Scalar *gradient, *dA;  ///< G, and what is added to; rows as those of the state
+  StateRows<const Scalar> state;   ///< the saved one
+  StateRows<Scalar> gradient, dA;  ///< G, and what is added to
 };
 
 /// Steps 1 to 5.
@@ -49,7 +53,7 @@ void run_tile_backward(const BackwardTile<simd::ScalarOf<V>>& x) noexcept {
 
   Number<V, Complex> h[Count];
   simd::unroll<Count>([&](auto i) SLUICE_INLINE_LAMBDA {
-    h[i] = Ops::load(x.state + i * x.pitch, x.imaginary);
+    h[i] = Ops::load(x.state.data + i * x.state.pitch, x.state.imaginary);
     Ops::store(states + i * W, imaginary, h[i]);
   });
   for (Index t = 0; t < x.tokens; ++t) {
@@ -68,7 +72,7 @@ void run_tile_backward(const BackwardTile<simd::ScalarOf<V>>& x) noexcept {
 
   Number<V, Complex> G[Count], dA[Count];
   simd::unroll<Count>([&](auto i) SLUICE_INLINE_LAMBDA {
-    G[i] = Ops::load(x.gradient + i * x.pitch, x.imaginary);
+    G[i] = Ops::load(x.gradient.data + i * x.gradient.pitch, x.gradient.imaginary);
     dA[i] = Ops::zero();
   });
   for (Index t = x.tokens; t-- > 0;) {
@@ -97,9 +101,9 @@ void run_tile_backward(const BackwardTile<simd::ScalarOf<V>>& x) noexcept {
   }
   simd::unroll<Count>([&](auto i) SLUICE_INLINE_LAMBDA {
     const V one(Scalar{1});
-    Scalar* const sum = x.dA + i * x.pitch;
-    Ops::store(x.gradient + i * x.pitch, x.imaginary, G[i]);
-    Ops::store(sum, x.imaginary, Ops::madd(one, dA[i], Ops::load(sum, x.imaginary)));
+    Scalar* const sum = x.dA.data + i * x.dA.pitch;
+    Ops::store(x.gradient.data + i * x.gradient.pitch, x.gradient.imaginary, G[i]);
+    Ops::store(sum, x.dA.imaginary, Ops::madd(one, dA[i], Ops::load(sum, x.dA.imaginary)));
   });
 }
 

@@ -80,28 +80,32 @@ SLUICE_INLINE V time_step(const Inputs<Scalar>& in, const V& raw, V& bounded) no
   return simd::clamp(bounded, in.dt_min, in.dt_max);
 }
 
+/// How far ahead, in channels, memory is asked for: four cache lines.
+template <class Scalar>
+inline constexpr Index ahead = 256 / Index(sizeof(Scalar));
+
 /// Asks for what the next vectors of the same tokens will read and write: a column of short pieces,
 /// which no machine foresees.
 template <class Scalar, class... Streams>
 SLUICE_INLINE void look_ahead(Index row, Index t, const Slice& s,
                               const Streams&... streams) noexcept {
-  constexpr Index ahead = 256 / Index(sizeof(Scalar));  // four cache lines
   const auto request = [&](const auto& x) SLUICE_INLINE_LAMBDA {
-    if (x) simd::prefetch(x.row(row, t) + s.first + ahead);
+    if (x) simd::prefetch(x.row(row, t) + s.first + ahead<Scalar>);
   };
   (request(streams), ...);
 }
 
-/// Fills `time` and `input`.
+/// Fills `time` and `input`, and `step` with dt where that is wanted.
 template <class V, class Scalar>
 void prepare(const Inputs<Scalar>& in, const Block& block, const Vectors& vectors,
-             BlockRows<V>& rows, const View<Scalar, 3>& y) noexcept {
+             BlockRows<V>& rows, const View<Scalar, 3>& y, Scalar* step = nullptr) noexcept {
   const V unit(in.complex ? Numbers<V, true>::time_unit : Numbers<V, false>::time_unit);
   for_each_vector(block, vectors, [&](Index at, Index t, const Slice& s) {
     look_ahead<Scalar>(block.row, t, s, in.x, in.dt, in.z, y);
     V unused;
     const V dt = time_step(in, raw_step<V>(in, block.row, t, s), unused);
     const V x = simd::load_part<V>(in.x.row(block.row, t) + s.first, s.count);
+    if (step) simd::store(step + at, dt);
     simd::store(rows.time + at, V(dt * unit));
     simd::store(rows.input + at, in.dt_scales_x ? V(dt * x) : x);
   });

@@ -8,39 +8,21 @@
 /// It is bound by the exponential: ten multiply-adds, or as much, for every vector.
 #pragma once
 
-#include <sluice/kernels/ssm/block.hpp>
-#include <sluice/kernels/ssm/number.hpp>
+#include <sluice/kernels/ssm/columns.hpp>
 #include <sluice/simd/gemm.hpp>
 
 #include <algorithm>
-#include <type_traits>
 
 namespace sluice::ssm::detail {
 
-/// Numbers by state: a vector each, or one for all lanes (and then by token too).
-template <class Scalar>
-struct Column {
-  const Scalar* data;
-  Index state, token, imaginary;  ///< distances of states, of tokens, of the imaginary part
-
-  template <bool ByToken, class V, bool Complex>
-  SLUICE_INLINE Number<V, Complex> at(Index t, Index n) const noexcept {
-    if constexpr (ByToken)
-      return Numbers<V, Complex>::broadcast(data + t * token + n, imaginary);
-    else
-      return Numbers<V, Complex>::load(data + n * state, imaginary);
-  }
-};
-
-/// What a tile works on. Rows of tokens are `stride` apart, rows of the state `pitch`.
+/// What a tile works on. Rows of tokens are `stride` apart.
 template <class Scalar>
 struct Tile {
   Index tokens, stride;
   const Scalar *time, *input;
   Scalar* sum;
   Column<Scalar> A, B, C;
-  Scalar* state;
-  Index pitch, imaginary;
+  StateRows<Scalar> state;
   bool first;  ///< whether the sum begins here
 };
 
@@ -49,8 +31,9 @@ void run_tile(const Tile<simd::ScalarOf<V>>& x) noexcept {
   using Scalar = simd::ScalarOf<V>;
   using Ops = Numbers<V, Complex>;
   Number<V, Complex> h[Count];
-  simd::unroll<Count>(
-      [&](auto i) SLUICE_INLINE_LAMBDA { h[i] = Ops::load(x.state + i * x.pitch, x.imaginary); });
+  simd::unroll<Count>([&](auto i) SLUICE_INLINE_LAMBDA {
+    h[i] = Ops::load(x.state.data + i * x.state.pitch, x.state.imaginary);
+  });
   for (Index t = 0; t < x.tokens; ++t) {
     const V time = simd::load<V>(x.time + t * x.stride);
     const V input = simd::load<V>(x.input + t * x.stride);
@@ -63,8 +46,9 @@ void run_tile(const Tile<simd::ScalarOf<V>>& x) noexcept {
     });
     simd::store(x.sum + t * x.stride, sum);
   }
-  simd::unroll<Count>(
-      [&](auto i) SLUICE_INLINE_LAMBDA { Ops::store(x.state + i * x.pitch, x.imaginary, h[i]); });
+  simd::unroll<Count>([&](auto i) SLUICE_INLINE_LAMBDA {
+    Ops::store(x.state.data + i * x.state.pitch, x.state.imaginary, h[i]);
+  });
 }
 
 /// States that a tile of the fast kind holds; the others are rare, and small.
@@ -72,76 +56,6 @@ template <class V, bool Fast>
 inline constexpr int tile_states = !Fast                                          ? 4
                                    : simd::registers<typename V::arch_type> == 32 ? 16
                                                                                   : 8;
-
-/// Calls f(std::integral_constant<int, Count>{}, first) until all states are taken.
-template <int Largest, class F>
-SLUICE_INLINE void for_each_tile(Index states, F&& f) noexcept {
-  Index n = 0;
-  for (; n + Largest <= states; n += Largest) f(std::integral_constant<int, Largest>{}, n);
-  if constexpr (Largest > 4)
-    for (; n + 4 <= states; n += 4) f(std::integral_constant<int, 4>{}, n);
-  for (; n < states; ++n) f(std::integral_constant<int, 1>{}, n);
-}
-
-/// Calls f with what the kinds of poles and couplings are, as constants of the compiler.
-template <class Scalar, class F>
-void with_kinds(const Inputs<Scalar>& in, F&& f) {
-  const auto decide = [](bool condition, auto&& then) {
-    return condition ? then(std::true_type{}) : then(std::false_type{});
-  };
-  decide(in.complex, [&](auto complex) {
-    decide(in.B.kind() == CouplingKind::token, [&](auto b) {
-      decide(in.C.kind() == CouplingKind::token, [&](auto c) { f(complex, b, c); });
-    });
-  });
-}
-
-/// Room for `Count` numbers that do not vary in time, as vectors one behind the other.
-template <class V, int Count>
-struct ColumnRoom {
-  static constexpr Index W = simd::lanes<V>, imaginary = Count * W;
-  alignas(64) simd::ScalarOf<V> data[std::size_t(2 * Count * W)];
-};
-
-/// Rows n, n + 1, ... of a matrix [states, channels] for a slice, copied: in place they would lie
-/// in the same sets of the cache. 1 where there is no matrix.
-template <class V, int Count, bool Complex, class Scalar>
-Column<Scalar> column(const Scalar* data, Index pitch, Index imaginary, Index n, const Slice& s,
-                      ColumnRoom<V, Count>& room) noexcept {
-  using Ops = Numbers<V, Complex>;
-  constexpr Index W = simd::lanes<V>;
-  for (Index i = 0; i < Count; ++i) {
-    const Scalar* from = data + (n + i) * pitch + s.first;
-    Ops::store(room.data + i * W, room.imaginary,
-               data ? Ops::load_part(from, imaginary * pitch, s.count) : Ops::one());
-  }
-  return {room.data, W, 0, room.imaginary};
-}
-
-/// B or C for a tile, from the first token of a block on.
-template <class V, int Count, bool Complex, bool ByToken, class Scalar>
-Column<Scalar> coupling_column(const Coupling<const Scalar>& c, const Block& block, Index imaginary,
-                               Index n, const Slice& s, ColumnRoom<V, Count>& room) noexcept {
-  const View<const Scalar, 4>& view = c.view();
-  if constexpr (ByToken)
-    return {view.row(block.row, block.begin, s.group) + n, 1, view.stride(1), imaginary};
-  else
-    return column<V, Count, Complex>(view.data(), view.stride(2), imaginary, n, s, room);
-}
-
-/// The state of a slice for a tile: in place where it fills whole vectors, else copied.
-template <class V, int Count, bool Complex, class Scalar, class F>
-void with_state(Scalar* own, Index pitch, Index imaginary, const Slice& s, F&& run) noexcept {
-  using Ops = Numbers<V, Complex>;
-  constexpr Index W = simd::lanes<V>;
-  if (s.count == W) return run(own, pitch, imaginary);
-  ColumnRoom<V, Count> h;
-  for (Index i = 0; i < Count; ++i)
-    Ops::store(h.data + i * W, h.imaginary, Ops::load_part(own + i * pitch, imaginary, s.count));
-  run(h.data, W, h.imaginary);
-  for (Index i = 0; i < Count; ++i)
-    Ops::store_part(own + i * pitch, imaginary, Ops::load(h.data + i * W, h.imaginary), s.count);
-}
 
 /// One token of several vectors: state by state, so that A and the state are read in order and
 /// where they are. Every number is computed as in `run_tile`.
@@ -196,24 +110,16 @@ void scan(const Inputs<Scalar>& in, const Block& block, const Vectors& vectors, 
       for_each_tile<tile_states<V, by_token && !complex>>(states, [&](auto count, Index n) {
         constexpr int size = decltype(count)::value;
         ColumnRoom<V, size> A, B, C;
-        Tile<Scalar> tile{
-            block.tokens,
-            block.vectors * W,
-            rows.time + v * W,
-            rows.input + v * W,
-            rows.sum + v * W,
-            column<V, size, complex>(in.A.data(), in.A.stride(0), states, n, s, A),
-            coupling_column<V, size, complex, TokenB::value>(in.B, block, states, n, s, B),
-            coupling_column<V, size, complex, TokenC::value>(in.C, block, states, n, s, C),
-            nullptr,
-            0,
-            0,
-            n == 0};
-        with_state<V, size, complex>(
-            state + n * pitch + s.first, pitch, states * pitch, s,
-            [&](Scalar* own, Index own_pitch, Index imaginary) {
-              tile.state = own, tile.pitch = own_pitch, tile.imaginary = imaginary;
-              run_tile<V, size, complex, TokenB::value, TokenC::value>(tile);
+        with_rows<V, size, complex>(
+            StateRows<Scalar>{state + n * pitch + s.first, pitch, states * pitch}, s,
+            [&](const StateRows<Scalar>& h) {
+              run_tile<V, size, complex, TokenB::value, TokenC::value>(Tile<Scalar>{
+                  block.tokens, block.vectors * W, rows.time + v * W, rows.input + v * W,
+                  rows.sum + v * W,
+                  column<V, size, complex>(in.A.data(), in.A.stride(0), states, n, s, A),
+                  coupling_column<V, size, complex, TokenB::value>(in.B, block, states, n, s, B),
+                  coupling_column<V, size, complex, TokenC::value>(in.C, block, states, n, s, C), h,
+                  n == 0});
             });
       });
     }
