@@ -148,7 +148,7 @@ template <class Scalar, class Output>
 void require_shapes(std::string_view where, const Inputs<Scalar>& in, const View<Scalar, 3>& state,
                     const View<Output, 3>& y) {
   const auto& x = in.x.shape();
-  const auto [batch, T, channels] = x;
+  const Index batch = x[0], T = x[1], channels = x[2];
   const Index states = in.states(), groups = in.groups();
   require_shape(where, "dt", in.dt.shape(), x, "to match x");
   if (in.A) require_shape(where, "A", in.A.shape(), {states, channels}, "to match x");
