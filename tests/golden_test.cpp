@@ -10,6 +10,8 @@
 ///     skip NAME reason
 ///     N passed, N failed, N skipped
 ///
+/// A file that cannot be read is a case that fails; the others are run all the same.
+///
 /// An operator is added by a function (const GoldenCase&, Report&) and a line in `families`.
 #include "support/golden_case.hpp"
 #include "support/golden_conv.hpp"
@@ -27,6 +29,7 @@
 #include <iostream>
 #include <map>
 #include <string>
+#include <system_error>
 #include <vector>
 
 using namespace sluice::testing;
@@ -57,7 +60,8 @@ const std::map<std::string, Check> families = {
 };
 
 void check_case(const std::filesystem::path& path, Report& report) {
-  if (std::filesystem::is_directory(path)) return golden_models::check(path, report);
+  std::error_code unreadable;  // to read it will tell
+  if (std::filesystem::is_directory(path, unreadable)) return golden_models::check(path, report);
   const GoldenCase c(path);
   const auto found = families.find(c.family());
   if (found == families.end()) throw NotAvailable("there is no family " + c.family() + " yet");
@@ -84,9 +88,11 @@ std::string run(const std::filesystem::path& path) {
 
 std::vector<std::filesystem::path> cases_in(const std::filesystem::path& folder) {
   std::vector<std::filesystem::path> out;
+  std::error_code unreadable;  // of an entry; to read it will tell
   for (const auto& entry : std::filesystem::directory_iterator(folder)) {
     const auto& path = entry.path();
-    const bool model = entry.is_directory() && path.filename().string().starts_with("hf_");
+    const bool model =
+        entry.is_directory(unreadable) && path.filename().string().starts_with("hf_");
     if (model || path.extension() == ".safetensors") out.push_back(path);
   }
   std::sort(out.begin(), out.end());
@@ -106,10 +112,7 @@ int main() {
     std::cerr << e.what() << '\n';
     return EXIT_FAILURE;
   }
-  if (cases.empty()) {
-    std::cerr << folder.string() << ": no cases\n";
-    return EXIT_FAILURE;
-  }
+  if (cases.empty()) std::cerr << folder.string() << ": no cases\n";
   std::map<std::string, int> count;
   for (const auto& path : cases) ++count[run(path)];
   std::cout << count["pass"] << " passed, " << count["fail"] << " failed, " << count["skip"]

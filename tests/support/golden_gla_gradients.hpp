@@ -50,8 +50,7 @@ struct Gradient {
       }
       dout = std::move(wide);
       dstate = Problem<Scalar>::with_column(dstate, Scalar(0));
-      if (const auto z = c.optional<Scalar, 4>("cot.zt"))
-        Problem<Scalar>::put_normaliser(*z, dstate);
+      if (c.has("cot.zt")) p.put_normaliser(c.elements("cot.zt"), dstate, false);
     }
     dq = unset(p.q), dk = unset(p.k), dv = unset(p.v);
     if (p.constant_gate) constant_gate = zeros<Scalar>(shape_of(*p.constant_gate));
@@ -80,18 +79,21 @@ void compare(const GoldenCase& c, const Problem<Scalar>& p, const Gradient<Scala
     if (c.has("grad." + name))
       report.add(form, "d" + name, got, read.stream("grad." + name), limit);
   };
-  stream("q", g.dq), stream("k", g.dk);
+  stream("q", p.before_map(p.raw_q, g.dq)), stream("k", p.before_map(p.raw_k, g.dk));
   Tensor<Scalar, 4> dv = g.dv, dstate = g.dstate;
   if (p.normalize) {
     Tensor<Scalar, 4> one, dz;
     split_column(g.dv, dv, one);
     split_column(g.dstate, dstate, dz);
-    if (c.has("grad.z0")) report.add(form, "dz0", dz, c.elements("grad.z0"), limit);
+    if (c.has("grad.z0"))
+      report.add(form, "dz0", p.normaliser_of(dz, true), c.elements("grad.z0"), limit);
   }
   stream("v", dv);
   if (g.vector_gate) stream(names.gate, *g.vector_gate);
   const std::string gate = "grad." + names.gate;
   if (g.scalar_gate && c.has(gate)) report.add(form, "dg", *g.scalar_gate, read.gate(gate), limit);
+  if (g.constant_gate && c.has(gate))
+    report.add(form, "dg", *g.constant_gate, c.elements(gate), limit);
   if (g.du && c.has("grad.u")) report.add(form, "du", *g.du, c.elements("grad.u"), limit);
   if (c.has("grad." + names.state))
     report.add(form, "dstate", dstate, c.elements("grad." + names.state), limit);

@@ -5,8 +5,10 @@
 #pragma once
 
 #include "support/golden_case.hpp"
+#include "support/golden_functions.hpp"
 
 #include <sluice/core/tensor.hpp>
+#include <sluice/kernels/activation/activation.hpp>
 #include <sluice/kernels/gla/types.hpp>
 
 #include <algorithm>
@@ -40,12 +42,11 @@ struct Names {
 };
 
 inline Names names_of(const GoldenCase& c) {
-  const std::string family = c.family();
-  if (family == "gla") return {c.has("in.gk") ? "gk" : "g"};
-  if (family == "simple_gla") return {"g"};
-  if (family == "rwkv6") return {"w"};
-  if (family == "linear_attn" && !c.has("in.h0") && !c.has("out.ht")) return {"", "s0", "st"};
-  return {""};
+  Names names;
+  for (const char* gate : {"gk", "g", "g_gamma", "w"})
+    if (names.gate.empty() && c.has(std::string("in.") + gate)) names.gate = gate;
+  if (c.has("in.s0") || c.has("out.st")) names.state = "s0", names.final_state = "st";
+  return names;
 }
 
 /// Reads tensors of a case in the layout [B, T, H, X].
@@ -89,29 +90,41 @@ struct Problem {
   std::vector<Index> cu_seqlens;
   Scalar scale = 1, eps = 0;
   bool normalize = false;
+  std::string feature_map;        ///< of queries and keys
+  Maybe<Scalar, 4> raw_q, raw_k;  ///< before the feature map, if there is one
 
   explicit Problem(const GoldenCase& c) {
     const Reader<Scalar> read(c);
     const Names names = names_of(c);
+    if (c.has("in.gv")) throw NotAvailable("there is no gate of value channels yet");
     q = read.stream("in.q"), k = read.stream("in.k"), v = read.stream("in.v");
+    feature_map = c.text("feature_map", "identity");
+    if (feature_map == "elu") feature_map = "elu_plus_one";
+    if (feature_map != "identity") {
+      raw_q = q, raw_k = k;
+      with_function(feature_map, [&](const auto& f) {
+        for (auto* x : {&q, &k}) kernels::activation(f, View<const Scalar, 4>(*x), *x);
+      });
+    }
     const Index K = q.dimension(3), HV = v.dimension(2), V = v.dimension(3);
     scale = Scalar(c.number("scale", 1 / std::sqrt(double(std::max<Index>(K, 1)))));
-    if (c.family() == "retention") {
+    const std::string gate = "in." + names.gate;
+    if (!names.gate.empty()) {
+      const Index rank = c.rank(gate);
+      if (rank == 1)
+        constant_gate = c.tensor<Scalar, 1>(gate);
+      else if (rank == 3)
+        scalar_gate = read.gate(gate);
+      else
+        vector_gate = read.stream(gate);
+    } else if (c.family() == "retention") {
       constant_gate.emplace(HV);
       for (Index h = 0; h < HV; ++h)
         (*constant_gate)(h) = Scalar(std::log1p(-std::exp2(-5 - double(h))));
     }
-    const std::string gate = "in." + names.gate;
-    if (!names.gate.empty() && c.has(gate)) {
-      if (c.family() == "simple_gla")
-        scalar_gate = read.gate(gate);
-      else
-        vector_gate = read.stream(gate);
-    }
-    if (c.family() == "rwkv6") {
-      u = c.optional<Scalar, 2>("in.u");
-      if (!u) u = zeros<Scalar>(Shape<2>{HV, K});  // the output still reads the state before
-    }
+    u = c.optional<Scalar, 2>("in.u");
+    if (c.family() == "rwkv6" && !u)
+      u = zeros<Scalar>(Shape<2>{HV, K});  // the output still reads the state before
     if (c.has("in.cu_seqlens")) cu_seqlens = c.integers("in.cu_seqlens");
     if (const auto initial = c.optional<Scalar, 4>("in." + names.state))
       state = *initial;
@@ -122,7 +135,7 @@ struct Problem {
     eps = Scalar(c.number("eps", 1e-10));
     v = with_column(v, Scalar(1));
     state = with_column(state, Scalar(0));
-    if (const auto z = c.optional<Scalar, 4>("in.z0")) put_normaliser(*z, state);
+    if (c.has("in.z0")) put_normaliser(c.elements("in.z0"), state, true);
   }
 
   gla::Inputs<Scalar> inputs() const {
@@ -146,12 +159,39 @@ struct Problem {
     return out;
   }
 
-  /// z [B, 1, H, K] becomes the last column of a state [B, H, K, V + 1].
-  static void put_normaliser(const Tensor<Scalar, 4>& z, Tensor<Scalar, 4>& state) {
-    const Index rows = state.dimension(0) * state.dimension(1) * state.dimension(2);
-    if (z.size() != rows) throw CheckpointError("the normaliser does not match the state");
-    const Index width = state.dimension(3);
-    for (Index i = 0; i < rows; ++i) state.data()[i * width + width - 1] = z.data()[i];
+  /// z [B, 1, H, K] becomes the last column of a state [B, HV, K, V + 1]: of all value heads that
+  /// share a key head, or of the first of them.
+  template <class Elements>
+  void put_normaliser(const Elements& z, Tensor<Scalar, 4>& wide, bool all) const {
+    const Index N = wide.dimension(0), HV = wide.dimension(1), K = q.dimension(3);
+    const Index H = q.dimension(2), group = H == 0 ? 1 : HV / H, last = wide.dimension(3) - 1;
+    if (Index(z.size()) != N * H * K || HV != H * group || wide.dimension(2) != K)
+      throw CheckpointError("the normaliser does not match the state");
+    for (Index n = 0; n < N; ++n)
+      for (Index h = 0; h < HV; h += all ? 1 : group)
+        for (Index i = 0; i < K; ++i)
+          wide(n, h, i, last) = Scalar(z.data()[(n * H + h / group) * K + i]);
+  }
+
+  /// A column [B, HV, K, 1] as z: the sum over value heads that share a key head, or the first.
+  Tensor<Scalar, 4> normaliser_of(const Tensor<Scalar, 4>& column, bool sum) const {
+    const Index N = column.dimension(0), HV = column.dimension(1), K = column.dimension(2);
+    const Index H = q.dimension(2), group = H == 0 ? 1 : HV / H;
+    auto z = zeros<Scalar>(Shape<4>{N, 1, H, K});
+    for (Index n = 0; n < N; ++n)
+      for (Index h = 0; h < HV; h += sum ? 1 : group)
+        for (Index i = 0; i < K; ++i) z(n, 0, h / group, i) += column(n, h, i, 0);
+    return z;
+  }
+
+  /// The gradient at what the feature map was given, from that at what it made.
+  Tensor<Scalar, 4> before_map(const Maybe<Scalar, 4>& raw, const Tensor<Scalar, 4>& dy) const {
+    if (!raw) return dy;
+    auto dx = zeros<Scalar>(shape_of(dy));
+    with_function(feature_map, [&](const auto& f) {
+      kernels::activation_backward(f, View<const Scalar, 4>(*raw), dy, dx);
+    });
+    return dx;
   }
 };
 
@@ -185,6 +225,7 @@ Answer<Scalar> finish(const Problem<Scalar>& p, Tensor<Scalar, 4> o, Tensor<Scal
   }
   split_column(o, a.o, a.denominator);
   split_column(state, a.state, a.z);
+  a.z = p.normaliser_of(a.z, false);
   const Index V = a.o.dimension(3);
   for (Index row = 0; row < a.denominator.size(); ++row) {
     a.denominator.data()[row] += p.eps;

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "support/golden_case.hpp"
+#include "support/golden_functions.hpp"
 #include "support/golden_report.hpp"
 
 #include <sluice/core/fields.hpp>
@@ -147,35 +148,17 @@ void layer_norm_in(const GoldenCase& c, Report& report) {
       Parameter<Scalar, 1>(c, "weight"), Parameter<Scalar, 1>(c, "bias"));
 }
 
-template <class Scalar>
-void rms_norm_in(const GoldenCase& c, Report& report) {
-  const Scalar eps = Scalar(c.number("eps", 1e-6));
-  Parameter<Scalar, 1> weight(c, "weight");
-  Layer<Scalar> l(c, report);
-  kernels::rms_norm(View<const Scalar, 2>(l.x), weight.view(), eps, View<Scalar, 2>(l.y));
-  if (l.backward)
-    kernels::rms_norm_backward(View<const Scalar, 2>(l.x), weight.view(), eps, l.dy, l.dx,
-                               weight.gradient_view());
-  l.finish("kernel", weight);
-  check_op<Scalar>(
-      c, report,
-      [eps](const auto& x, const auto& w) {
-        return w ? sluice::rms_norm(x, *w.value, eps) : sluice::rms_norm(x, eps);
-      },
-      Parameter<Scalar, 1>(c, "weight"));
-}
-
 /// Part i of n of the columns of a matrix, or of a row; absent stays absent.
 template <class T, int Rank>
 View<T, Rank> part(const View<T, Rank>& x, Index i, Index width) {
   return x ? slice(x, Rank - 1, i * width, width) : x;
 }
 
-/// The gated norm put together from its parts, for what the fused kernel does not take: no gate,
-/// or a bias.
+/// The gated norm put together from its parts, for what the fused kernels do not take: no gate,
+/// a bias, or another activation.
 template <class Scalar>
 void composed_gated_rms_norm(const GoldenCase& c, Report& report,
-                             const GatedRMSNormOptions& options) {
+                             const GatedRMSNormOptions& options, const std::string& activation) {
   Parameter<Scalar, 1> weight(c, "weight"), bias(c, "bias");
   Layer<Scalar> l(c, report);
   const Index N = l.x.dimension(0), D = l.x.dimension(1);
@@ -190,12 +173,7 @@ void composed_gated_rms_norm(const GoldenCase& c, Report& report,
   Matrix<Scalar> gated_x = l.x, normal(N, D), dz = zeros<Scalar>(Shape<2>{N, D}), du = dz, dn = dz;
   using V = View<Scalar, 2>;
   using C = View<const Scalar, 2>;
-  const auto act = [&](auto&& use) {
-    if (options.activation == GatedRMSNormOptions::Activation::silu)
-      use(kernels::Silu{});
-    else
-      use(kernels::Sigmoid{});
-  };
+  const auto act = [&](const auto& use) { with_function(activation, use); };
   const bool before = gated && !options.norm_before_gate, after = gated && !before;
   if (before) act([&](const auto& f) { kernels::gated(f, C(z), C(l.x), V(gated_x)); });
   for (Index i = 0; i * G < D; ++i)
@@ -224,18 +202,37 @@ void composed_gated_rms_norm(const GoldenCase& c, Report& report,
 }
 
 template <class Scalar>
+void rms_norm_in(const GoldenCase& c, Report& report) {
+  const Scalar eps = Scalar(c.number("eps", 1e-6));
+  Parameter<Scalar, 1> weight(c, "weight");
+  if (Parameter<Scalar, 1>(c, "bias"))  // the kernel has no such form
+    return composed_gated_rms_norm<Scalar>(c, report, {.eps = double(eps)}, "identity");
+  Layer<Scalar> l(c, report);
+  kernels::rms_norm(View<const Scalar, 2>(l.x), weight.view(), eps, View<Scalar, 2>(l.y));
+  if (l.backward)
+    kernels::rms_norm_backward(View<const Scalar, 2>(l.x), weight.view(), eps, l.dy, l.dx,
+                               weight.gradient_view());
+  l.finish("kernel", weight);
+  check_op<Scalar>(
+      c, report,
+      [eps](const auto& x, const auto& w) {
+        return w ? sluice::rms_norm(x, *w.value, eps) : sluice::rms_norm(x, eps);
+      },
+      Parameter<Scalar, 1>(c, "weight"));
+}
+
+template <class Scalar>
 void gated_rms_norm_in(const GoldenCase& c, Report& report) {
   GatedRMSNormOptions options{.eps = c.number("eps", 1e-5),
                               .group_size = Index(c.number("group_size", 0)),
                               .norm_before_gate = c.flag("norm_before_gate", true)};
   const std::string activation = c.text("activation", "silu");
-  if (activation == "sigmoid")
-    options.activation = GatedRMSNormOptions::Activation::sigmoid;
-  else if (activation != "silu" && activation != "swish")
-    c.fail("activation is " + activation);
-  composed_gated_rms_norm<Scalar>(c, report, options);
+  const bool sigmoid = activation == "sigmoid";
+  if (sigmoid) options.activation = GatedRMSNormOptions::Activation::sigmoid;
+  composed_gated_rms_norm<Scalar>(c, report, options, activation);
   Parameter<Scalar, 1> weight(c, "weight"), bias(c, "bias");
-  if (!c.has("in.z") || bias) return;
+  const bool fused = sigmoid || activation == "silu" || activation == "swish";
+  if (!c.has("in.z") || bias || !fused) return;
 
   Layer<Scalar> l(c, report);
   const Matrix<Scalar> z = c.rows<Scalar>("in.z");
@@ -281,19 +278,22 @@ struct Projection {
 };
 
 /// y = out(f(gate x) (.) up x), as swiglu and geglu.
-template <class Scalar, class F>
-void feed_forward(const GoldenCase& c, Report& report, const F& f,
+template <class Scalar>
+void feed_forward(const GoldenCase& c, Report& report, const std::string& activation,
                   const std::array<std::string, 3>& names) {
+  const auto act = [&](const auto& use) { with_function(activation, use); };
   Projection<Scalar> gate(c, names[0]), up(c, names[1]), out(c, names[2]);
   Layer<Scalar> l(c, report);
   const auto a = gate.forward(l.x), b = up.forward(l.x);
   auto hidden = a;
-  kernels::gated(f, View<const Scalar, 2>(a), b, hidden);
+  act([&](const auto& f) { kernels::gated(f, View<const Scalar, 2>(a), b, hidden); });
   l.y = out.forward(hidden);
   if (l.backward) {
     auto dhidden = zeros<Scalar>(shape_of(a)), da = dhidden, db = dhidden;
     out.backward(hidden, l.dy, dhidden);
-    kernels::gated_backward(f, View<const Scalar, 2>(a), b, dhidden, da, db);
+    act([&](const auto& f) {
+      kernels::gated_backward(f, View<const Scalar, 2>(a), b, dhidden, da, db);
+    });
     gate.backward(l.x, da, l.dx);
     up.backward(l.x, db, l.dx);
   }
@@ -307,22 +307,11 @@ void feed_forward(const GoldenCase& c, Report& report, const F& f,
       c, report,
       [&](const Variable<Scalar, 2>& x, const auto& wg, const auto& bg, const auto& wu,
           const auto& bu, const auto& wo, const auto& bo) {
-        return apply(sluice::gate(f, apply(x, wg, bg), apply(x, wu, bu)), wo, bo);
+        Variable<Scalar, 2> h;
+        act([&](const auto& f) { h = sluice::gate(f, apply(x, wg, bg), apply(x, wu, bu)); });
+        return apply(h, wo, bo);
       },
       gate0.weight, gate0.bias, up0.weight, up0.bias, out0.weight, out0.bias);
-}
-
-template <class Scalar>
-void feed_forward(const GoldenCase& c, Report& report, const std::string& activation,
-                  const std::array<std::string, 3>& names) {
-  if (activation == "silu" || activation == "swish")
-    feed_forward<Scalar>(c, report, kernels::Silu{}, names);
-  else if (activation == "gelu_tanh" || activation == "gelu_new")
-    feed_forward<Scalar>(c, report, kernels::GeluTanh{}, names);
-  else if (activation == "gelu_erf" || activation == "gelu")
-    feed_forward<Scalar>(c, report, kernels::Gelu{}, names);
-  else
-    c.fail("act is " + activation);
 }
 
 /// All forms, in both precisions.
@@ -335,15 +324,15 @@ inline void rms_norm(const GoldenCase& c, Report& report) {
 inline void gated_rms_norm(const GoldenCase& c, Report& report) {
   gated_rms_norm_in<double>(c, report), gated_rms_norm_in<float>(c, report);
 }
-inline void swiglu(const GoldenCase& c, Report& report) {
-  const std::string act = c.text("act", "silu");
-  const std::array<std::string, 3> names{"gate_proj", "up_proj", "down_proj"};
-  feed_forward<double>(c, report, act, names), feed_forward<float>(c, report, act, names);
+inline void feed_forward(const GoldenCase& c, Report& report, std::string activation) {
+  for (const char* key : {"act", "activation", "hidden_act"}) activation = c.text(key, activation);
+  const std::array<std::string, 3> llama{"gate_proj", "up_proj", "down_proj"};
+  const std::array<std::string, 3> t5{"wi_0", "wi_1", "wo"};
+  const auto& names = c.has("w.wi_0.weight") ? t5 : llama;
+  feed_forward<double>(c, report, activation, names);
+  feed_forward<float>(c, report, activation, names);
 }
-inline void geglu(const GoldenCase& c, Report& report) {
-  const std::string act = c.text("act", "gelu_erf");
-  const std::array<std::string, 3> names{"wi_0", "wi_1", "wo"};
-  feed_forward<double>(c, report, act, names), feed_forward<float>(c, report, act, names);
-}
+inline void swiglu(const GoldenCase& c, Report& report) { feed_forward(c, report, "silu"); }
+inline void geglu(const GoldenCase& c, Report& report) { feed_forward(c, report, "gelu_erf"); }
 
 }  // namespace sluice::testing::golden_layers
