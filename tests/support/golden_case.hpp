@@ -33,7 +33,7 @@ class GoldenCase {
     if (found == file_.metadata().end()) file_.fail("the metadata lacks \"params\"");
     params_ = nlohmann::json::parse(found->second, nullptr, false);
     if (!params_.is_object()) file_.fail("the metadata \"params\" is no JSON object");
-    if (!params_.contains("family")) file_.fail("\"params\" lacks \"family\"");
+    if (family().empty()) file_.fail("\"params\" lacks \"family\"");
   }
 
   const std::string& name() const noexcept { return name_; }

@@ -128,10 +128,8 @@ void check_model(const std::filesystem::path& folder, Report& report) {
   if (golden.contains("out.generated")) check_generation(model, golden, ids, report);
 }
 
-/// The first entry of "architectures" in config.json.
-inline std::string architecture_of(const std::filesystem::path& folder) {
-  const auto path = folder / "config.json";
-  const auto json = detail::read_json_object(path);
+/// The first entry of "architectures" in config.json, which has been read from `path`.
+inline std::string architecture_of(const nlohmann::json& json, const std::filesystem::path& path) {
   const auto found = json.find("architectures");
   if (found == json.end() || !found->is_array() || found->empty() || !found->front().is_string())
     throw CheckpointError(path.string() + ": no architecture");
@@ -146,7 +144,11 @@ void check_both(const std::filesystem::path& folder, Report& report) {
 }
 
 inline void check(const std::filesystem::path& folder, Report& report) {
-  const std::string architecture = architecture_of(folder);
+  const auto path = folder / "config.json";
+  const auto json = detail::read_json_object(path);
+  const std::string architecture = architecture_of(json, path);
+  if (const auto found = json.find("attn"); found != json.end() && !found->is_null())
+    throw NotAvailable("there are no layers of softmax attention yet");
   if (architecture == GLAForCausalLM<float>::architecture)
     return check_both<GLAForCausalLM>(folder, report);
   if (architecture == Mamba2ForCausalLM<float>::architecture)

@@ -41,6 +41,13 @@ class Report {
     using Scalar = std::remove_cvref_t<decltype(*x.data())>;
     const auto n = static_cast<std::size_t>(reference.size());
     const std::string group = form + "/" + scalar_name<Scalar>;
+    if constexpr (requires { x.dimensions() == reference.dimensions(); }) {
+      if (x.dimensions() != reference.dimensions()) {
+        add_error(group, tensor + " has another shape", std::numeric_limits<double>::infinity(),
+                  limit);
+        return;
+      }
+    }
     if (static_cast<std::size_t>(x.size()) != n) {
       add_error(group,
                 tensor + " has " + std::to_string(x.size()) + " elements, not " + std::to_string(n),
