@@ -56,6 +56,34 @@ TEST_CASE("a gate that is raised to 0 forgets nothing", "[layer][gla]") {
   for (Index i = 0; i < state.memory.size(); ++i) CHECK(state.memory.data()[i] == 2);
 }
 
+TEST_CASE("the GLA layer without a weight in its norm is one whose weight is 1", "[layer][gla]") {
+  for (const bool gate : {true, false}) {
+    CAPTURE(gate);
+    GatedLinearAttentionConfig c;
+    c.width = 16;
+    c.use_output_gate = gate;
+    c.deviation = 0.3;
+    Rng rng(4), same(4);
+    const GatedLinearAttention<double> with(c, rng);
+    c.elementwise_affine = false;
+    const GatedLinearAttention<double> without(c, same);
+    testing::require_layer_laws(without, c.width);
+    CHECK(!without.g_norm_swish_gate);
+    CHECK(!without.g_norm);
+    const auto x = testing::uniform<double, 3>({2, 5, 16}, -1, 1, 5);
+    const auto run = [&](const auto& layer) {
+      Tape<double> tape;
+      tape.start();
+      auto state = layer.initial_state(2);
+      const auto y = layer(tape.input(View<const double, 3>(x)), state);
+      Tensor<double, 3> out(y.shape());
+      std::copy_n(y.value.data(), out.size(), out.data());
+      return out;
+    };
+    testing::require_close("output", run(with), run(without), 1e-14);
+  }
+}
+
 TEST_CASE("the GLA layer in float folds to float's rounding", "[layer][gla]") {
   GatedLinearAttentionConfig c;
   c.width = 32;

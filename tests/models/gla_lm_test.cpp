@@ -88,8 +88,6 @@ TEST_CASE("options that are not supported are named", "[model][gla][error]") {
   CHECK(error([](GLAConfig& c) { c.hidden_act = "silu"; }) == "");
   CHECK(error([](GLAConfig& c) { c.hidden_act = "relu"; }) ==
         "GLAForCausalLM: hidden_act must be swish or silu, got relu");
-  CHECK(error([](GLAConfig& c) { c.use_gv = true; }) ==
-        "GLAForCausalLM: use_gk, use_gv must be true, false, got true, true");
   for (const std::string map : {"relu", "sqrelu", "sigmoid", "logsigmoid", "silu", "swish", "gelu"})
     CHECK(error([&](GLAConfig& c) { c.feature_map = map; }) == "");
   CHECK(error([](GLAConfig& c) { c.feature_map = "elu"; }) ==
@@ -109,10 +107,10 @@ TEST_CASE("a folder with an option that is not supported is refused by name",
   testing::write_file(folder / "config.json",
                       R"({"architectures": ["GLAForCausalLM"], "hidden_size": 16,
                           "num_hidden_layers": 2, "vocab_size": 23, "intermediate_size": 20,
-                          "gate_low_rank_dim": 3, "use_gv": true})");
+                          "gate_low_rank_dim": 3, "hidden_act": "relu"})");
   const auto error = error_of([&] { load_pretrained<GLAForCausalLM<float>>(folder.path()); });
   CHECK(contains(error, "config.json"));
-  CHECK(contains(error, "use_gv"));
+  CHECK(contains(error, "hidden_act"));
 }
 
 TEST_CASE("a folder with every published option comes back", "[model][gla][io]") {

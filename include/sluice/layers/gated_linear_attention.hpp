@@ -29,11 +29,12 @@ struct GatedLinearAttentionConfig {
   double gate_logit_normalizer = 16;  ///< the log-sigmoid of the gate is divided by this
   std::optional<double> clamp_min;    ///< the gate, divided, is raised to at least this
   Activation feature_map = Activation::identity;  ///< of q and k
-  bool use_short_conv = false;  ///< whether q, k and v go through short convolutions
-  Index conv_size = 4;          ///< tokens in their windows
-  bool conv_bias = false;       ///< whether they have biases
-  bool use_output_gate = true;  ///< whether silu(x W_g) multiplies the normalised output
-  bool fuse_norm = true;        ///< names the norm of gated outputs g_norm_swish_gate
+  bool use_short_conv = false;     ///< whether q, k and v go through short convolutions
+  Index conv_size = 4;             ///< tokens in their windows
+  bool conv_bias = false;          ///< whether they have biases
+  bool use_output_gate = true;     ///< whether silu(x W_g) multiplies the normalised output
+  bool fuse_norm = true;           ///< names the norm of gated outputs g_norm_swish_gate
+  bool elementwise_affine = true;  ///< whether the norm has a weight
   double norm_eps = 1e-5;
   double deviation = 0.02;  ///< of the initial weights
 };
@@ -128,9 +129,11 @@ struct GatedLinearAttention {
     if (config.clamp_min) g = at_least(g, S(*config.clamp_min));
     const auto o = gated_linear_attention(split_heads(q, n.heads), n.shared(k), n.shared(v),
                                           n.shared(g), state.memory);
-    if (!g_proj) return o_proj(merge_heads((*g_norm)(o)));
+    const auto normal = [&] { return g_norm ? (*g_norm)(o) : rms_norm(o, S(config.norm_eps)); };
+    if (!g_proj) return o_proj(merge_heads(normal()));
     const auto gate = split_heads((*g_proj)(x), n.heads);
-    return o_proj(merge_heads(g_norm ? (*g_norm)(o)*silu(gate) : (*g_norm_swish_gate)(o, gate)));
+    return o_proj(
+        merge_heads(g_norm_swish_gate ? (*g_norm_swish_gate)(o, gate) : normal() * silu(gate)));
   }
 
  private:
@@ -155,6 +158,7 @@ struct GatedLinearAttention {
     if (c.use_short_conv)
       convolution(q_conv1d, q_proj), convolution(k_conv1d, k_proj), convolution(v_conv1d, v_proj);
     if (c.use_output_gate) g_proj.emplace(c.width, n.value_width, rng, linear(c));
+    if (!c.elementwise_affine) return;
     if (c.use_output_gate && c.fuse_norm) {
       GatedRMSNormOptions options;
       options.eps = c.norm_eps;

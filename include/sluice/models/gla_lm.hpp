@@ -14,7 +14,8 @@
 
 namespace sluice {
 
-/// The keys of a GLA `config.json` that matter to the computation.
+/// The keys of a GLA `config.json` that matter to the computation. `use_gk` and `use_gv` do not:
+/// the published code makes its layers without asking them.
 struct GLAConfig {
   Index hidden_size = 0, num_hidden_layers = 0, vocab_size = 0;
   Index num_heads = 4;
@@ -24,7 +25,7 @@ struct GLAConfig {
   Index gate_low_rank_dim = 16;
   double gate_logit_normalizer = 16;
   bool use_output_gate = true, fuse_norm = true, tie_word_embeddings = false;
-  bool use_gk = true, use_gv = false, use_short_conv = false;
+  bool elementwise_affine = true, use_short_conv = false;
   Index conv_size = 4;
   std::string hidden_act = "swish";
   std::optional<double> clamp_min;
@@ -51,8 +52,7 @@ struct GLAConfig {
                       field("use_output_gate", &C::use_output_gate),
                       field("fuse_norm", &C::fuse_norm),
                       field("tie_word_embeddings", &C::tie_word_embeddings),
-                      field("use_gk", &C::use_gk),
-                      field("use_gv", &C::use_gv),
+                      field("elementwise_affine", &C::elementwise_affine),
                       field("use_short_conv", &C::use_short_conv),
                       field("conv_size", &C::conv_size),
                       field("hidden_act", &C::hidden_act),
@@ -152,14 +152,12 @@ struct GLAForCausalLM : CausalLM<GLABlock<S>, detail::GLANames> {
     if (c.feature_map) m.feature_map = *detail::fla_activation(*c.feature_map);
     m.use_short_conv = c.use_short_conv, m.conv_size = c.conv_size;
     m.use_output_gate = c.use_output_gate, m.fuse_norm = c.fuse_norm;
+    m.elementwise_affine = c.elementwise_affine;
     m.norm_eps = c.norm_eps, m.deviation = c.initializer_range;
     return m;
   }
 
   static const Config& checked(const Config& c) {
-    const auto yes = [](bool b) { return std::string(b ? "true" : "false"); };
-    require(c.use_gk && !c.use_gv, architecture, "use_gk, use_gv", "true, false",
-            yes(c.use_gk) + ", " + yes(c.use_gv));
     require(c.hidden_act == "swish" || c.hidden_act == "silu", architecture, "hidden_act",
             "swish or silu", c.hidden_act);
     require(!c.feature_map || detail::fla_activation(*c.feature_map), architecture, "feature_map",
