@@ -58,17 +58,15 @@ struct SsmProblem {
     return in;
   }
 
-  void recurrent() { ssm::recurrent(inputs(), View<Scalar, 3>(state), y); }
-  void step() { ssm::step(inputs(), View<Scalar, 3>(state), y); }
-  void forward() { ssm::forward(inputs(), View<Scalar, 3>(state), y, workspace); }
-  void chunkwise(Index chunk) {
-    ssm::chunkwise(inputs(), chunk, View<Scalar, 3>(state), y, workspace);
-  }
-  void saving() { ssm::forward(inputs(), View<Scalar, 3>(state), y, workspace, saved); }
+  void recurrent() { ssm::recurrent(inputs(), state, y); }
+  void step() { ssm::step(inputs(), state, y); }
+  void forward() { ssm::forward(inputs(), state, y, workspace); }
+  void chunkwise(Index chunk) { ssm::chunkwise(inputs(), chunk, state, y, workspace); }
+  void saving() { ssm::forward(inputs(), state, y, workspace, saved); }
   void backward() {
     ssm::Gradients<Scalar> g{.dx = dx, .ddt = ddt, .dA = dA, .dB = dB, .dC = dC};
     g.dD = dD, g.dz = dz, g.ddt_bias = ddt_bias;
-    ssm::backward(inputs(), saved, dout, View<Scalar, 3>(dstate), g, workspace);
+    ssm::backward(inputs(), saved, dout, dstate, g, workspace);
   }
 
   /// Room for the backward pass, and the states it starts from.

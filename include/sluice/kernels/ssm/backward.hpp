@@ -69,9 +69,9 @@ void add_parameter(Scalar* gradient, Index pitch, Index rows, Index width, Index
 ///
 /// Source: Gu and Dao (arXiv:2312.00752), section 3.3.2: recomputation instead of stored states.
 template <class Arch = simd::DefaultArch, std::floating_point Scalar>
-void backward(const std::type_identity_t<Inputs<Scalar>>& in,
-              std::type_identity_t<View<const Scalar, 3>> saved,
-              std::type_identity_t<View<const Scalar, 3>> dout, View<Scalar, 3> dstate,
+void backward(const Inputs<Scalar>& in, std::type_identity_t<View<const Scalar, 3>> saved,
+              std::type_identity_t<View<const Scalar, 3>> dout,
+              std::type_identity_t<View<Scalar, 3>> dstate,
               const std::type_identity_t<Gradients<Scalar>>& grads,
               const Workspace& workspace = {}) {
   require_shapes("ssm::backward", in, dstate, dout);

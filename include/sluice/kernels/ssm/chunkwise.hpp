@@ -149,8 +149,8 @@ void combine(const Inputs<Scalar>& in, const Slice& s, const Scalar* elapsed, Sc
 ///               `saved_every` tokens of every sequence, for `backward`. `chunk_size` must be a
 ///               multiple of `saved_every` then.
 template <class Arch = simd::DefaultArch, std::floating_point Scalar>
-void chunkwise(const std::type_identity_t<Inputs<Scalar>>& in, Index chunk_size,
-               View<Scalar, 3> state, std::type_identity_t<View<Scalar, 3>> y,
+void chunkwise(const Inputs<Scalar>& in, Index chunk_size,
+               std::type_identity_t<View<Scalar, 3>> state, std::type_identity_t<View<Scalar, 3>> y,
                const Workspace& workspace = {}, std::type_identity_t<View<Scalar, 3>> saved = {}) {
   require_shapes("ssm::chunkwise", in, state, y);
   require(chunk_size >= 1, "ssm::chunkwise", "chunk_size", "at least 1",

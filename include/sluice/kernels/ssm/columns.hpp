@@ -71,11 +71,10 @@ Column<Scalar> column(const Scalar* data, Index pitch, Index imaginary, Index n,
                       ColumnRoom<V, Count>& room) noexcept {
   using Ops = Numbers<V, Complex>;
   constexpr Index W = simd::lanes<V>;
-  for (Index i = 0; i < Count; ++i) {
-    const Scalar* from = data + (n + i) * pitch + s.first;
+  for (Index i = 0; i < Count; ++i)
     Ops::store(room.data + i * W, room.imaginary,
-               data ? Ops::load_part(from, imaginary * pitch, s.count) : Ops::one());
-  }
+               data ? Ops::load_part(data + (n + i) * pitch + s.first, imaginary * pitch, s.count)
+                    : Ops::one());
   return {room.data, W, 0, room.imaginary};
 }
 

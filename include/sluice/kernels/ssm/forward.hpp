@@ -14,7 +14,7 @@ namespace sluice::ssm {
 /// channels exists, in chunks that run at once. The choice depends on the shapes alone, so that
 /// results do not depend on the number of threads.
 template <class Arch = simd::DefaultArch, std::floating_point Scalar>
-void forward(const std::type_identity_t<Inputs<Scalar>>& in, View<Scalar, 3> state,
+void forward(const Inputs<Scalar>& in, std::type_identity_t<View<Scalar, 3>> state,
              std::type_identity_t<View<Scalar, 3>> y, const Workspace& workspace = {},
              std::type_identity_t<View<Scalar, 3>> saved = {}) {
   constexpr Index few_tokens = 4;      // fewer do not pay for fetching poles and states

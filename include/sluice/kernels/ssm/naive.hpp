@@ -36,7 +36,7 @@ std::complex<Scalar> element(const Inputs<Scalar>& in, const Coupling<const Scal
 /// The recurrence of types.hpp, one channel and state at a time, by the standard library alone.
 /// Arguments and errors as `recurrent`; long double as well.
 template <std::floating_point Scalar>
-void naive(const std::type_identity_t<Inputs<Scalar>>& in, View<Scalar, 3> state,
+void naive(const Inputs<Scalar>& in, std::type_identity_t<View<Scalar, 3>> state,
            std::type_identity_t<View<Scalar, 3>> y) {
   require_shapes("ssm::naive", in, state, y);
   using Number = std::complex<Scalar>;

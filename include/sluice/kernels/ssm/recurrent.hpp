@@ -21,7 +21,7 @@ namespace sluice::ssm {
 ///
 /// \param in     x, dt [batch, T, channels] and the rest as in `Inputs`.
 /// \param state  [batch or packed sequences, states, channels], rows any distance apart; initial
-///               state on entry, final state on return. Its type is that of all tensors.
+///               state on entry, final state on return.
 /// \param y      [batch, T, channels]; overwritten. May be x, dt or z; must not overlap another
 ///               input.
 /// \throws ShapeError, ArgumentError  if the arguments do not agree; nothing has been written then.
@@ -29,7 +29,7 @@ namespace sluice::ssm {
 /// Source: Gu and Dao, Mamba, 2023, algorithm 2 (arXiv:2312.00752); complex poles and constant B
 /// and C: Gu et al., S4D, NeurIPS 2022 (arXiv:2206.11893).
 template <class Arch = simd::DefaultArch, std::floating_point Scalar>
-void recurrent(const std::type_identity_t<Inputs<Scalar>>& in, View<Scalar, 3> state,
+void recurrent(const Inputs<Scalar>& in, std::type_identity_t<View<Scalar, 3>> state,
                std::type_identity_t<View<Scalar, 3>> y) {
   require_shapes("ssm::recurrent", in, state, y);
   using V = simd::Batch<Scalar, Arch>;
@@ -47,7 +47,7 @@ void recurrent(const std::type_identity_t<Inputs<Scalar>>& in, View<Scalar, 3> s
 
 /// One token of a stream: `recurrent` for T = 1. Arguments and errors as there.
 template <class Arch = simd::DefaultArch, std::floating_point Scalar>
-void step(const std::type_identity_t<Inputs<Scalar>>& in, View<Scalar, 3> state,
+void step(const Inputs<Scalar>& in, std::type_identity_t<View<Scalar, 3>> state,
           std::type_identity_t<View<Scalar, 3>> y) {
   require(in.x.dim(1) == 1, "ssm::step", "T", "1", std::to_string(in.x.dim(1)));
   recurrent<Arch>(in, state, y);
