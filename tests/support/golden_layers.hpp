@@ -24,8 +24,13 @@
 #include <sluice/ops/linear.hpp>
 #include <sluice/ops/norm.hpp>
 
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -223,8 +228,10 @@ void rms_norm_in(const GoldenCase& c, Report& report) {
 
 template <class Scalar>
 void gated_rms_norm_in(const GoldenCase& c, Report& report) {
+  const double group_size = c.number("group_size", 0);
+  if (std::abs(group_size) > 1e9) c.fail("group_size is out of range");
   GatedRMSNormOptions options{.eps = c.number("eps", 1e-5),
-                              .group_size = Index(c.number("group_size", 0)),
+                              .group_size = Index(group_size),
                               .norm_before_gate = c.flag("norm_before_gate", true)};
   const std::string activation = c.text("activation", "silu");
   const bool sigmoid = activation == "sigmoid";
