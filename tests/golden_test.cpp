@@ -12,15 +12,9 @@
 ///
 /// A file that cannot be read is a case that fails; the others are run all the same.
 ///
-/// An operator is added by a function (const GoldenCase&, Report&) and a line in `families`.
-#include "support/golden_case.hpp"
-#include "support/golden_conv.hpp"
-#include "support/golden_gla.hpp"
-#include "support/golden_layers.hpp"
-#include "support/golden_models.hpp"
-#include "support/golden_report.hpp"
-#include "support/golden_ssd.hpp"
-#include "support/golden_ssm.hpp"
+/// An operator is added by a function in support/golden_families.hpp and a line in `families`.
+
+#include "support/golden_families.hpp"
 
 #include <algorithm>
 #include <cstdlib>

@@ -2,11 +2,9 @@
 /// \file
 /// Golden cases of per-token layers: norms and gated feed-forward layers, each as the bare kernels
 /// and as the operations of the tape.
-#pragma once
 
-#include "support/golden_case.hpp"
+#include "support/golden_families.hpp"
 #include "support/golden_functions.hpp"
-#include "support/golden_report.hpp"
 
 #include <sluice/core/fields.hpp>
 #include <sluice/core/tape.hpp>
@@ -322,16 +320,16 @@ void feed_forward(const GoldenCase& c, Report& report, const std::string& activa
 }
 
 /// All forms, in both precisions.
-inline void layer_norm(const GoldenCase& c, Report& report) {
+void layer_norm(const GoldenCase& c, Report& report) {
   layer_norm_in<double>(c, report), layer_norm_in<float>(c, report);
 }
-inline void rms_norm(const GoldenCase& c, Report& report) {
+void rms_norm(const GoldenCase& c, Report& report) {
   rms_norm_in<double>(c, report), rms_norm_in<float>(c, report);
 }
-inline void gated_rms_norm(const GoldenCase& c, Report& report) {
+void gated_rms_norm(const GoldenCase& c, Report& report) {
   gated_rms_norm_in<double>(c, report), gated_rms_norm_in<float>(c, report);
 }
-inline void feed_forward(const GoldenCase& c, Report& report, std::string activation) {
+void feed_forward(const GoldenCase& c, Report& report, std::string activation) {
   for (const char* key : {"act", "activation", "hidden_act"}) activation = c.text(key, activation);
   const std::array<std::string, 3> llama{"gate_proj", "up_proj", "down_proj"};
   const std::array<std::string, 3> t5{"wi_0", "wi_1", "wo"};
@@ -339,7 +337,7 @@ inline void feed_forward(const GoldenCase& c, Report& report, std::string activa
   feed_forward<double>(c, report, activation, names);
   feed_forward<float>(c, report, activation, names);
 }
-inline void swiglu(const GoldenCase& c, Report& report) { feed_forward(c, report, "silu"); }
-inline void geglu(const GoldenCase& c, Report& report) { feed_forward(c, report, "gelu_erf"); }
+void swiglu(const GoldenCase& c, Report& report) { feed_forward(c, report, "silu"); }
+void geglu(const GoldenCase& c, Report& report) { feed_forward(c, report, "gelu_erf"); }
 
 }  // namespace sluice::testing::golden_layers

@@ -1,16 +1,13 @@
 // SPDX-License-Identifier: MIT
 /// \file
 /// Golden cases of the short causal convolution, whose files have channels before time.
-#pragma once
-
-#include "support/golden_case.hpp"
-#include "support/golden_report.hpp"
 
 #include <sluice/core/fields.hpp>
 #include <sluice/core/tape.hpp>
 #include <sluice/core/tensor.hpp>
 #include <sluice/kernels/conv.hpp>
 #include <sluice/ops/short_convolution.hpp>
+#include "support/golden_families.hpp"
 
 #include <limits>
 #include <optional>
@@ -171,7 +168,7 @@ void check_in(const GoldenCase& c, Report& report) {
 }
 
 /// All forms, in both precisions.
-inline void check(const GoldenCase& c, Report& report) {
+void check(const GoldenCase& c, Report& report) {
   check_in<double>(c, report);
   check_in<float>(c, report);
 }

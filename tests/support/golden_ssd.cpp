@@ -2,11 +2,9 @@
 /// \file
 /// Golden cases of Mamba-2's state space: ssd_minimal, whose step sizes have been worked in, ssd_*
 /// with everything around them, and mamba2_step, whose files have time before the batch.
-#pragma once
 
-#include "support/golden_case.hpp"
+#include "support/golden_families.hpp"
 #include "support/golden_gla_forms.hpp"
-#include "support/golden_report.hpp"
 
 #include <sluice/core/fields.hpp>
 #include <sluice/core/tape.hpp>
@@ -285,7 +283,7 @@ void check_in(const GoldenCase& c, Report& report) {
 }
 
 /// All forms, in both precisions.
-inline void check(const GoldenCase& c, Report& report) {
+void check(const GoldenCase& c, Report& report) {
   check_in<double>(c, report);
   check_in<float>(c, report);
 }

@@ -2,9 +2,8 @@
 /// \file
 /// Golden cases of the selective scan and of the elementwise gated recurrence (selective_scan,
 /// hgrn), in every form.
-#pragma once
 
-#include "support/golden_report.hpp"
+#include "support/golden_families.hpp"
 #include "support/golden_ssm_problem.hpp"
 
 #include <sluice/core/fields.hpp>
@@ -159,7 +158,7 @@ void check_op(const GoldenCase& c, const Problem<Scalar>& p, Report& report) {
 }
 
 /// All forms, in both precisions.
-inline void check(const GoldenCase& c, Report& report) {
+void check(const GoldenCase& c, Report& report) {
   const auto check_in = [&]<class Scalar>(Scalar) {
     const Problem<Scalar> p(c, "in.");
     check_outputs(c, p, report);

@@ -2,12 +2,11 @@
 /// \file
 /// Golden cases of the diagonal-decay family: gla, simple_gla, retention, linear_attn, rwkv6. All
 /// become one problem, which every form must solve.
-#pragma once
 
+#include "support/golden_families.hpp"
 #include "support/golden_gla_forms.hpp"
 #include "support/golden_gla_gradients.hpp"
 #include "support/golden_gla_problem.hpp"
-#include "support/golden_report.hpp"
 
 #include <sluice/core/fields.hpp>
 #include <sluice/core/tape.hpp>
@@ -209,7 +208,7 @@ void check_in(const GoldenCase& c, Report& report) {
 }
 
 /// All forms, in both precisions.
-inline void check(const GoldenCase& c, Report& report) {
+void check(const GoldenCase& c, Report& report) {
   check_in<double>(c, report);
   check_in<float>(c, report);
 }

@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: MIT
 /// \file
 /// Golden checkpoint folders: a published model, and what its own implementation made of a text.
-#pragma once
-
-#include "support/golden_case.hpp"
-#include "support/golden_report.hpp"
 
 #include <sluice/core/tape.hpp>
 #include <sluice/core/tensor.hpp>
@@ -12,6 +8,7 @@
 #include <sluice/io/pretrained.hpp>
 #include <sluice/models/gla_lm.hpp>
 #include <sluice/models/mamba2_lm.hpp>
+#include "support/golden_families.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -143,7 +140,7 @@ void check_both(const std::filesystem::path& folder, Report& report) {
   check_model<Model<float>>(folder, report);
 }
 
-inline void check(const std::filesystem::path& folder, Report& report) {
+void check(const std::filesystem::path& folder, Report& report) {
   const auto path = folder / "config.json";
   const auto json = detail::read_json_object(path);
   const std::string architecture = architecture_of(json, path);
