@@ -74,6 +74,7 @@
 #include <sluice/layers/layer_norm.hpp>
 #include <sluice/layers/linear.hpp>
 #include <sluice/layers/linear_attention.hpp>
+#include <sluice/layers/mamba.hpp>
 #include <sluice/layers/mamba2.hpp>
 #include <sluice/layers/own_past.hpp>
 #include <sluice/layers/pre_norm.hpp>
@@ -86,6 +87,8 @@
 #include <sluice/models/forecaster.hpp>
 #include <sluice/models/gla_lm.hpp>
 #include <sluice/models/mamba2_lm.hpp>
+#include <sluice/models/mamba_backbone.hpp>
+#include <sluice/models/mamba_lm.hpp>
 #include <sluice/models/stream.hpp>
 #include <sluice/ops/activation.hpp>
 #include <sluice/ops/arithmetic.hpp>
@@ -97,6 +100,7 @@
 #include <sluice/ops/loss.hpp>
 #include <sluice/ops/norm.hpp>
 #include <sluice/ops/normalised_linear_attention.hpp>
+#include <sluice/ops/poles.hpp>
 #include <sluice/ops/rotary.hpp>
 #include <sluice/ops/selective_scan.hpp>
 #include <sluice/ops/short_convolution.hpp>

@@ -8,6 +8,7 @@
 #include <sluice/io/pretrained.hpp>
 #include <sluice/models/gla_lm.hpp>
 #include <sluice/models/mamba2_lm.hpp>
+#include <sluice/models/mamba_lm.hpp>
 #include "support/golden_families.hpp"
 
 #include <algorithm>
@@ -148,6 +149,8 @@ void check(const std::filesystem::path& folder, Report& report) {
     throw NotAvailable("there are no layers of softmax attention yet");
   if (architecture == GLAForCausalLM<float>::architecture)
     return check_both<GLAForCausalLM>(folder, report);
+  if (architecture == MambaForCausalLM<float>::architecture)
+    return check_both<MambaForCausalLM>(folder, report);
   if (architecture == Mamba2ForCausalLM<float>::architecture)
     return check_both<Mamba2ForCausalLM>(folder, report);
   throw NotAvailable("there is no model " + architecture + " yet");

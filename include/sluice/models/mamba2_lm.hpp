@@ -4,8 +4,7 @@
 #pragma once
 
 #include <sluice/layers/mamba2.hpp>
-#include <sluice/layers/pre_norm.hpp>
-#include <sluice/models/causal_lm.hpp>
+#include <sluice/models/mamba_backbone.hpp>
 
 #include <array>
 #include <cmath>
@@ -55,22 +54,14 @@ struct Mamba2LMConfig {
   }
 };
 
-namespace detail {
-
-struct MambaNames {
-  static constexpr std::string_view backbone = "backbone", norm = "norm_f";
-};
-
-}  // namespace detail
-
 /// The Mamba-2 language model. Member names are those of published checkpoints, so that
 /// `load_pretrained<Mamba2ForCausalLM<float>>(folder)` fills it. As the published code of that
 /// name, it gates before the norm, and normalises the whole width however many groups there are.
 ///
 /// Source: Dao and Gu, Transformers are SSMs, ICML 2024 (arXiv:2405.21060).
 template <class S>
-struct Mamba2ForCausalLM : CausalLM<PreNorm<Mamba2<S>>, detail::MambaNames> {
-  using Base = CausalLM<PreNorm<Mamba2<S>>, detail::MambaNames>;
+struct Mamba2ForCausalLM : MambaBackbone<Mamba2<S>> {
+  using Base = MambaBackbone<Mamba2<S>>;
   using Config = Mamba2LMConfig;
   static constexpr std::string_view architecture = "Mamba2ForCausalLM";
 

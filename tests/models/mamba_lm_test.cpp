@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+#include "support/language_model_laws.hpp"
+
+#include <sluice/io/pretrained.hpp>
+#include <sluice/models/mamba_lm.hpp>
+
+#include <string>
+
+using namespace sluice;
+using testing::contains;
+using testing::error_of;
+using testing::logits_of;
+using testing::some_ids;
+
+namespace {
+
+MambaLMConfig small(bool tied = false) {
+  MambaLMConfig c;
+  c.hidden_size = 8, c.num_hidden_layers = 2, c.vocab_size = 23;
+  c.state_size = 5, c.time_step_rank = 2;
+  c.time_step_min = 0.1, c.time_step_max = 1;  // so that a few tokens show what is forgotten
+  c.tie_word_embeddings = tied;
+  c.initializer_range = 0.3;
+  return c;
+}
+
+/// The same as a file.
+const std::string small_json = R"({"architectures": ["MambaForCausalLM"], "hidden_size": 8,
+    "num_hidden_layers": 2, "vocab_size": 23, "state_size": 5, "time_step_rank": 2,
+    "tie_word_embeddings": false)";
+
+}  // namespace
+
+TEST_CASE("the Mamba language model keeps the laws of models", "[model][mamba]") {
+  for (const bool tied : {false, true}) {
+    CAPTURE(tied);
+    Rng rng(1), other(2);
+    MambaForCausalLM<double> model(small(tied), rng);
+    testing::require_model_gradients(model, 23);
+    testing::require_model_folds(model, 23);
+    MambaForCausalLM<double> copy(small(tied), other), wrong(small(!tied), other);
+    testing::require_model_survives_a_file(model, copy, wrong, 23);
+  }
+  Rng rng(3);
+  const MambaForCausalLM<float> narrow(small(), rng);
+  testing::require_model_folds(narrow, 23);
+  CHECK(testing::warm_model_allocations(narrow) == 0);
+}
+
+TEST_CASE("a published folder becomes a Mamba language model", "[model][mamba][io]") {
+  const auto model = load_pretrained<MambaForCausalLM<float>>(SLUICE_GOLDEN "/hf_mamba");
+  CHECK(model.backbone.layers.size() == 2);
+  const auto& mixer = model.backbone.layers[1].mixer;
+  CHECK(mixer.config.inner == 96);
+  CHECK(mixer.config.dt_rank == 6);
+  CHECK(mixer.x_proj.out() == 22);
+}
+
+TEST_CASE("a Mamba folder that does not fit is refused by name", "[model][mamba][io][error]") {
+  const testing::Folder folder;
+  Rng rng(12);
+  save_safetensors(folder / "model.safetensors", MambaForCausalLM<float>(small(), rng));
+  const auto error = [&](const std::string& json) {
+    testing::write_file(folder / "config.json", json);
+    return error_of([&] { load_pretrained<MambaForCausalLM<float>>(folder.path()); });
+  };
+  const std::string config = (folder / "config.json").string() + ": ";
+  CHECK(error(R"({"architectures": ["Mamba2ForCausalLM"]})") ==
+        config + R"(key "architectures" must be "MambaForCausalLM", got "Mamba2ForCausalLM")");
+  CHECK(error(small_json + R"(, "hidden_act": "relu"})") ==
+        config + "MambaForCausalLM: hidden_act must be silu or swish, got relu");
+  CHECK(error(small_json + R"(, "state_size": 0})") ==
+        config + "Mamba: state_size must be at least 1, got 0");
+  testing::write_file(folder / "config.json", small_json + "}");
+  CHECK_NOTHROW(load_pretrained<MambaForCausalLM<float>>(folder.path()));
+  // A tensor of another shape, one that is missing, and one that is too much.
+  CHECK(contains(error(small_json + R"(, "time_step_rank": 3})"), "mixer.x_proj.weight"));
+  CHECK(contains(error(small_json + R"(, "use_bias": true})"), "mixer.in_proj.bias"));
+  CHECK(contains(error(small_json + R"(, "use_conv_bias": false})"), "mixer.conv1d.bias"));
+}
