@@ -76,7 +76,9 @@ std::string run(const std::filesystem::path& path) {
     verdict = "fail", text = e.what();
   }
   std::replace(text.begin(), text.end(), '\n', ' ');
-  std::cout << verdict << ' ' << path.stem().string() << ' ' << text << std::endl;
+  const bool file = path.extension() == ".safetensors";  // else a folder, with dots in its name
+  const auto name = file ? path.stem() : path.filename();
+  std::cout << verdict << ' ' << name.string() << ' ' << text << std::endl;
   return verdict;
 }
 
