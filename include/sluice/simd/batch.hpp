@@ -154,6 +154,25 @@ SLUICE_INLINE B nmadd(const B& a, const B& b, const B& c) noexcept {
   return madd(-a, b, c);
 }
 
+namespace detail {
+/// Whether xsimd only approximates the division and the square root that the machine does exactly:
+/// in float on 64-bit Arm, where it takes those of the 32-bit one.
+template <class B>
+inline constexpr bool approximated = false;
+template <class Arch>
+inline constexpr bool approximated<xsimd::batch<float, Arch>> =
+    std::is_base_of_v<xsimd::neon64, Arch>;
+}  // namespace detail
+
+/// a / b, correctly rounded.
+template <class B>
+SLUICE_INLINE B divide(const B& a, const B& b) noexcept {
+#if defined(__aarch64__)
+  if constexpr (detail::approximated<B>) return vdivq_f32(a, b);
+#endif
+  return a / b;
+}
+
 /// 1 / a to within 2 ulp for a far from zero, infinity and the subnormals; cheaper than a division.
 template <class B>
 SLUICE_INLINE B reciprocal(const B& a) noexcept {
@@ -163,7 +182,7 @@ SLUICE_INLINE B reciprocal(const B& a) noexcept {
     return madd(guess, nmadd(a, guess, B(1.f)), guess);
   }
 #endif
-  return B(ScalarOf<B>{1}) / a;
+  return divide(B(ScalarOf<B>{1}), a);
 }
 
 /// Asks for the cache line at p, into the second-level cache, long before it is needed.

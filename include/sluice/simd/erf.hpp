@@ -72,7 +72,7 @@ class Normal {
     const B low = madd(a, a, B(-square));  // what rounding took; 0 without fused multiply-add
     const B half(S(-0.5));
     bell_ = exp_in_range(B(square * half), B(low * half));
-    const B inverse = B(S(1)) / (a + B(C::k));
+    const B inverse = divide(B(S(1)), B(a + B(C::k)));
     const B t = (a - B(C::k)) * inverse;
     tail_ = detail::polynomial(t, C::tail) * inverse * bell_;
   }

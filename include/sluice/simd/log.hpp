@@ -33,7 +33,7 @@ inline constexpr auto artanh_tail = [] {
 template <class B>
 SLUICE_INLINE B log1p_unit(const B& u) noexcept {
   using S = ScalarOf<B>;
-  const B twice_s = u / madd(u, B(S(0.5)), B(S(1)));
+  const B twice_s = divide(u, madd(u, B(S(0.5)), B(S(1))));
   const B s = twice_s * B(S(0.5));
   const B z = madd(s, s, B(S(1e-30)));  // the addend keeps a tiny square from being subnormal
   const B tail = detail::polynomial(z, detail::artanh_tail<S>);

@@ -22,7 +22,7 @@ struct Logistic {
   SLUICE_INLINE explicit Logistic(const B& x) noexcept {
     using S = ScalarOf<B>;
     const B e = exp_in_range(simd::clamp(B(-x), exp_lowest<S>, -exp_lowest<S>));
-    value = B(S(1)) / (B(S(1)) + e);
+    value = divide(B(S(1)), B(B(S(1)) + e));
     complement = e * value;
   }
 
@@ -86,7 +86,7 @@ SLUICE_INLINE B tanh(const B& x) noexcept {
   using S = ScalarOf<B>;
   const B bounded = simd::min(B(S(20)), simd::abs(x));  // beyond 19.1 it rounds to 1
   const B t = expm1_in_range(B(bounded + bounded));
-  return simd::copysign(B(t / (t + B(S(2)))), x);
+  return simd::copysign(divide(t, B(t + B(S(2)))), x);
 }
 
 /// x Phi(x) with the normal distribution Phi, of full relative accuracy in the left tail. x is

@@ -11,6 +11,9 @@ namespace sluice::simd {
 
 template <class B>
 SLUICE_INLINE B sqrt(const B& x) noexcept {
+#if defined(__aarch64__)
+  if constexpr (detail::approximated<B>) return vsqrtq_f32(x);
+#endif
   if constexpr (is_batch<B>)
     return xsimd::sqrt(x);
   else

@@ -105,8 +105,8 @@ class AdamW {
       simd::store(m + i, first);
       simd::store(v + i, second);
       const B size = simd::madd(simd::sqrt(second), B(f.root), B(f.epsilon));
-      simd::store(p + i,
-                  simd::madd(B(f.rate), B(first / size), B(B(f.keep) * simd::load<B>(p + i))));
+      simd::store(p + i, simd::madd(B(f.rate), simd::divide(first, size),
+                                    B(B(f.keep) * simd::load<B>(p + i))));
     });
   }
 
