@@ -12,6 +12,7 @@
 #include <sluice/core/fields.hpp>
 #include <sluice/core/ids.hpp>
 #include <sluice/core/random.hpp>
+#include <sluice/core/sequences.hpp>
 #include <sluice/core/tape.hpp>
 #include <sluice/core/tensor.hpp>
 #include <sluice/core/version.hpp>

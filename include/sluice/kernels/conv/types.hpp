@@ -11,6 +11,7 @@
 #pragma once
 
 #include <sluice/core/error.hpp>
+#include <sluice/core/sequences.hpp>
 #include <sluice/core/view.hpp>
 
 #include <algorithm>
@@ -33,9 +34,7 @@ struct Inputs {
 
   Index width() const noexcept { return weight.dim(1); }
   /// Number of independent sequences: B, or that of the packed ones.
-  Index sequences() const noexcept {
-    return cu_seqlens.empty() ? x.dim(0) : static_cast<Index>(cu_seqlens.size()) - 1;
-  }
+  Index sequences() const noexcept { return count_sequences(cu_seqlens, x.dim(0)); }
 };
 
 /// Where the gradients go; views without data are skipped.
@@ -74,16 +73,7 @@ void require_shapes(std::string_view where, const Inputs<Scalar>& in, const View
   if (W < 1)  // texts are made only when needed: a warm step must not allocate
     require(false, where, "the width of the window", "at least 1", std::to_string(W));
   if (in.bias) require_shape(where, "bias", in.bias.shape(), {D}, "to match x");
-  if (const auto& c = in.cu_seqlens; !c.empty()) {
-    require(B == 1, where, "cu_seqlens", "used with a batch of 1",
-            "a batch of " + std::to_string(B));
-    require(c.front() == 0 && c.back() == T, where, "cu_seqlens",
-            "from 0 to T = " + std::to_string(T),
-            std::to_string(c.front()) + " to " + std::to_string(c.back()));
-    for (std::size_t i = 1; i < c.size(); ++i)
-      require(c[i - 1] <= c[i], where, "cu_seqlens", "non-decreasing",
-              std::to_string(c[i - 1]) + " before " + std::to_string(c[i]));
-  }
+  require_cu_seqlens(where, in.cu_seqlens, B, T);
   require_shape(where, "state", state.shape(), {in.sequences(), W - 1, D}, "to match x and weight");
   require_shape(where, "y", y.shape(), in.x.shape(), "to match x");
 }

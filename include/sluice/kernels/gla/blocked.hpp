@@ -27,12 +27,7 @@ inline constexpr Index saved_every = 32;
 /// Number of states a head keeps for the backward pass: one before every 32 tokens of a sequence.
 template <class Scalar>
 Index saved_states(const Inputs<Scalar>& in) noexcept {
-  Index count = 0;
-  for (Index n = 0; n < in.sequences(); ++n) {
-    const Span tokens = sequence(in, n);
-    count += (tokens.end - tokens.begin + saved_every - 1) / saved_every;
-  }
-  return count;
+  return count_blocks(in, saved_every);
 }
 
 namespace detail {

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <sluice/core/error.hpp>
+#include <sluice/core/sequences.hpp>
 #include <sluice/core/view.hpp>
 
 #include <cmath>
@@ -79,9 +80,7 @@ struct Inputs {
   std::span<const Index> cu_seqlens{};
 
   /// Number of independent sequences: B, or that of the packed ones.
-  Index sequences() const noexcept {
-    return cu_seqlens.empty() ? q.dim(0) : static_cast<Index>(cu_seqlens.size()) - 1;
-  }
+  Index sequences() const noexcept { return count_sequences(cu_seqlens, q.dim(0)); }
 };
 
 /// Where the gradients go; views without data are skipped.
@@ -97,16 +96,10 @@ struct Gradients {
   bool accumulate = false;
 };
 
-/// Where one sequence lies: batch row and tokens [begin, end).
-struct Span {
-  Index row, begin, end;
-};
-
+/// Where the n-th sequence lies.
 template <class Scalar>
 Span sequence(const Inputs<Scalar>& in, Index n) noexcept {
-  if (in.cu_seqlens.empty()) return {n, 0, in.q.dim(1)};
-  const auto i = static_cast<std::size_t>(n);
-  return {0, in.cu_seqlens[i], in.cu_seqlens[i + 1]};
+  return sluice::sequence(in.cu_seqlens, in.q.dim(1), n);
 }
 
 /// Throws ShapeError unless inputs, state [sequences, HV, K, V] and output [B, T, HV, V] agree.
@@ -136,17 +129,7 @@ void require_shapes(std::string_view where, const Inputs<Scalar>& in, const View
       break;
   }
   if (in.u) require_shape(where, "u", in.u.shape(), {HV, K}, "to match k and the heads of v");
-  if (!in.cu_seqlens.empty()) {
-    const auto& c = in.cu_seqlens;
-    require(B == 1, where, "cu_seqlens", "used with a batch of 1",
-            "a batch of " + std::to_string(B));
-    require(c.front() == 0 && c.back() == T, where, "cu_seqlens",
-            "from 0 to T = " + std::to_string(T),
-            std::to_string(c.front()) + " to " + std::to_string(c.back()));
-    for (std::size_t i = 1; i < c.size(); ++i)
-      require(c[i - 1] <= c[i], where, "cu_seqlens", "non-decreasing",
-              std::to_string(c[i - 1]) + " before " + std::to_string(c[i]));
-  }
+  require_cu_seqlens(where, in.cu_seqlens, B, T);
   require_shape(where, "state", state.shape(), {in.sequences(), HV, K, V}, "to match k and v");
   require(state.contiguous(), where, "state", "contiguous", "a strided view");
   require_shape(where, "o", o.shape(), {B, T, HV, V}, "to match v");

@@ -17,6 +17,7 @@
 #pragma once
 
 #include <sluice/core/error.hpp>
+#include <sluice/core/sequences.hpp>
 #include <sluice/core/view.hpp>
 
 #include <cmath>
@@ -97,9 +98,7 @@ struct Inputs {
     return C.kind() == CouplingKind::token ? C.view().dim(2) : 1;
   }
   /// Number of independent sequences: the batch, or that of the packed ones.
-  Index sequences() const noexcept {
-    return cu_seqlens.empty() ? x.dim(0) : static_cast<Index>(cu_seqlens.size()) - 1;
-  }
+  Index sequences() const noexcept { return count_sequences(cu_seqlens, x.dim(0)); }
 };
 
 /// The operands of the elementwise gated recurrence, one state a channel:
@@ -131,16 +130,10 @@ struct Gradients {
   bool accumulate = false;
 };
 
-/// Where one sequence lies: batch row and tokens [begin, end).
-struct Span {
-  Index row, begin, end;
-};
-
+/// Where the n-th sequence lies.
 template <class Scalar>
 Span sequence(const Inputs<Scalar>& in, Index n) noexcept {
-  if (in.cu_seqlens.empty()) return {n, 0, in.x.dim(1)};
-  const auto i = static_cast<std::size_t>(n);
-  return {0, in.cu_seqlens[i], in.cu_seqlens[i + 1]};
+  return sluice::sequence(in.cu_seqlens, in.x.dim(1), n);
 }
 
 /// Throws unless inputs, state [sequences, states, channels] and output [batch, T, channels] agree.
@@ -171,17 +164,7 @@ void require_shapes(std::string_view where, const Inputs<Scalar>& in, const View
   if (!(in.dt_min <= in.dt_max))
     require(false, where, "dt_min", "at most dt_max",
             std::to_string(in.dt_min) + " above " + std::to_string(in.dt_max));
-  if (!in.cu_seqlens.empty()) {
-    const auto& c = in.cu_seqlens;
-    require(batch == 1, where, "cu_seqlens", "used with a batch of 1",
-            "a batch of " + std::to_string(batch));
-    require(c.front() == 0 && c.back() == T, where, "cu_seqlens",
-            "from 0 to T = " + std::to_string(T),
-            std::to_string(c.front()) + " to " + std::to_string(c.back()));
-    for (std::size_t i = 1; i < c.size(); ++i)
-      require(c[i - 1] <= c[i], where, "cu_seqlens", "non-decreasing",
-              std::to_string(c[i - 1]) + " before " + std::to_string(c[i]));
-  }
+  require_cu_seqlens(where, in.cu_seqlens, batch, T);
   require_shape(where, "state", state.shape(), {in.sequences(), states, channels},
                 "to match x and A");
   require_shape(where, "y", y.shape(), x, "to match x");
