@@ -13,3 +13,4 @@ set(sluice_false_alarms -Wno-maybe-uninitialized -Wno-uninitialized -Wno-restric
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
   target_compile_options(sluice_developer INTERFACE ${sluice_false_alarms})
 endif()
+target_link_libraries(sluice_compiled PRIVATE sluice_developer)

@@ -6,6 +6,7 @@
 #include "baselines.hpp"
 
 #include <functional>
+#include <optional>
 #include <string>
 
 namespace forecast {
@@ -13,11 +14,18 @@ namespace forecast {
 /// Anything that forecasts windows, as `evaluate` asks for it.
 using Predictor = std::function<void(Index first, Index count, Forecasts& out)>;
 
+/// What a trained model took, and takes.
+struct Cost {
+  Index parameters;
+  double training_seconds, step_microseconds;
+};
+
 /// A forecaster under its name, and how it did on the test rows.
 struct Contender {
   std::string name;
   Predictor predict;
   Scores scores = {};
+  std::optional<Cost> cost = {};  ///< of a trained model
 };
 
 /// NLinear with what validates best among common look-backs and the one asked for. The work grows

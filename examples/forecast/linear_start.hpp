@@ -108,7 +108,8 @@ inline LinearStart choose_linear_start(const ModelInputs& inputs, const Matrix& 
 }
 
 /// Begins the linear paths of a model, made with `start.past()` earlier rows, as the fitted ones.
-inline void begin(Model& model, const LinearStart& start) {
+template <class Model>
+void begin(Model& model, const LinearStart& start) {
   const auto& c = model.config;
   const Index R = c.recent * c.variates, E = c.covariates;
   const Matrix& recent = start.recent_weight;

@@ -2,13 +2,11 @@
 /// \file
 /// CSV in, forecast out: trains a causal model, compares it with baselines, streams it row by row.
 
-#include "checkpoint.hpp"
+#include "command_line.hpp"
+#include "description.hpp"
 #include "intervals.hpp"
-#include "linear_start.hpp"
-#include "options.hpp"
-#include "plot.hpp"
+#include "mixers.hpp"
 #include "report.hpp"
-#include "training.hpp"
 
 #include <cstdio>
 #include <exception>
@@ -16,125 +14,146 @@
 namespace {
 
 using namespace forecast;
+namespace fs = std::filesystem;
 
-sluice::ForecasterConfig configuration(const Options& o, const ModelInputs& inputs) {
+sluice::ForecasterConfig sizes_of(const Options& o, const ModelInputs& inputs) {
   sluice::ForecasterConfig c;
   c.variates = inputs.variates, c.covariates = inputs.covariates, c.horizon = o.horizon;
   c.recent = std::min(o.lookback, std::clamp<Index>(1500 / c.variates, 1, c.recent));
-  c.width = o.width, c.layers = o.layers, c.heads = o.heads;
+  c.width = o.width, c.layers = o.layers;
   // Most where most numbers are shared out: the wide output of a narrow model overfits first.
   c.input_dropout = 0.6 * o.dropout, c.dropout = o.dropout;
   c.head_dropout = std::min(0.9, 1.4 * o.dropout);
   return c;
 }
 
-/// Reads the test rows one by one from a saved model, and compares with what it said at once.
-void stream_test_rows(const Model& model, const ModelInputs& inputs, Index first, Index last,
-                      const Matrix& at_once) {
-  const Index width = inputs.rows.dimension(2);
-  const View<const float, 3> all(inputs.rows);
-  sluice::Stream stream(model, width);
-  stream.read(slice(all, 1, 0, first));
-  double difference = 0;
-  std::vector<double> micros;
-  for (Index t = first; t < last; ++t) {
-    const Clock clock;
-    const auto y = stream.step(slice(all, 1, t, 1));
-    micros.push_back(1e6 * clock.seconds());
-    for (Index i = 0; i < at_once.cols(); ++i)
-      difference = std::max(difference, std::abs(double(y.row(0, 0)[i]) - at_once(t, i)));
-  }
-  std::sort(micros.begin(), micros.end());
-  std::printf(
-      "  streamed %s test rows one by one from the saved model: %.1f us a step (median),\n"
-      "  largest difference to reading them at once %.1e\n",
-      grouped(last - first).c_str(), quantile(micros, 0.5), difference);
+/// A task whose rows are scaled by `scaler`.
+Task scaled(const Options& o, Series series, const Split& borders, Index season, Scaler scaler) {
+  Matrix rows = scaler.scale(series.values);
+  ModelInputs inputs = model_inputs(rows, season);
+  return {
+      o, std::move(series), borders, season, std::move(scaler), std::move(rows), std::move(inputs)};
 }
 
-void print_verdict(const std::vector<Contender>& contenders) {
-  const auto& model = contenders.back();
-  const auto best = std::min_element(
-      contenders.begin(), contenders.end() - 1,
-      [](const auto& a, const auto& b) { return a.scores.mse() < b.scores.mse(); });
-  const double skill = 100 * model.scores.skill(best->scores.mse());
+/// The task of models that are to be trained.
+Task training_task(const Options& o, Series series, const Split& borders, Index season) {
+  Scaler scaler(series.values, borders.train);
+  Task task = scaled(o, std::move(series), borders, season, std::move(scaler));
+  task.sizes = sizes_of(o, task.inputs), task.heads = o.heads;
+  task.start = choose_linear_start(task.inputs, task.rows, borders, o.lookback, o.horizon,
+                                   task.sizes.recent);
+  task.sizes.past = task.start.past();
+  if (!o.quiet)
+    std::printf("linear start: %s\n  validation %.4f\n", task.start.text().c_str(),
+                task.start.validation_mse);
+  return task;
+}
+
+/// The task of the model in the file --load.
+Task loading_task(const Options& o, Series series, const Split& borders, Index season,
+                  const Description& saved) {
+  Scaler scaler(series.values, borders.train);
+  std::copy(saved.mean.begin(), saved.mean.end(), scaler.mean.data());
+  std::copy(saved.deviation.begin(), saved.deviation.end(), scaler.deviation.data());
+  Task task = scaled(o, std::move(series), borders, season, std::move(scaler));
+  task.sizes = saved.sizes, task.heads = saved.heads;
+  return task;
+}
+
+const Contender& best_of(const Contender* first, const Contender* last) {
+  return *std::min_element(
+      first, last, [](const auto& a, const auto& b) { return a.scores.mse() < b.scores.mse(); });
+}
+
+void print_verdict(const Contender& model, const Contender& baseline, bool among_models) {
+  const double skill = 100 * model.scores.skill(baseline.scores.mse());
+  const std::string who =
+      among_models ? "the model that validated best, " + model.name + "," : "the model";
   if (skill > 0)
-    std::printf("  the model's squared error is %.1f %% below that of the best baseline, %s\n",
-                skill, best->name.c_str());
+    std::printf("  %s has a squared error %.1f %% below that of the best baseline, %s\n",
+                who.c_str(), skill, baseline.name.c_str());
   else
-    std::printf("  the model LOSES: its squared error is %.1f %% above that of %s\n", -skill,
-                best->name.c_str());
+    std::printf("  %s LOSES: its squared error is %.1f %% above that of %s\n", who.c_str(), -skill,
+                baseline.name.c_str());
 }
 
-void run(const Options& o) {
-  const Series series = to_series(read_csv(o.data, o.series.separator), o.series);
-  const Split borders = split(series.values.rows(), o.lookback, borders_of(series.file));
-  require_enough_rows(series, borders, o.lookback, o.horizon);
-  const Index season = o.season ? o.season : Index(series.time.season());
-  const Scaler fitted(series.values, borders.train);
-  if (!o.quiet) std::fputs(describe(series, borders, o.lookback, o.horizon).c_str(), stdout);
-
-  const std::filesystem::path out = o.out;
-  std::filesystem::create_directories(out);
-  std::filesystem::path checkpoint = o.load;
-  if (o.load.empty()) {
-    checkpoint = out / "model.safetensors";
-    const Matrix rows = fitted.scale(series.values);
-    const ModelInputs inputs = model_inputs(rows, season);
-    sluice::Rng rng(o.seed);
-    auto config = configuration(o, inputs);
-    const LinearStart start =
-        choose_linear_start(inputs, rows, borders, o.lookback, o.horizon, config.recent);
-    config.past = start.past();
-    Model model(config, rng);
-    begin(model, start);
-    if (!o.quiet)
-      std::printf(
-          "linear start: %s\n  validation %.4f\ntraining %s numbers on %d threads, seed %llu\n",
-          start.text().c_str(), start.validation_mse, grouped(sluice::count(model)).c_str(),
-          o.threads, static_cast<unsigned long long>(o.seed));
-    const Clock clock;
-    train(model, inputs, rows, borders, o);
-    if (!o.quiet) std::printf("  trained in %.1f s\n\n", clock.seconds());
-    save(checkpoint, model, series, fitted, o.lookback, season);
-  }
-
-  const Trained trained = load(checkpoint, series, fitted, o.horizon, season);
-  const Scaler& scaler = trained.scaler;
-  const Matrix rows = scaler.scale(series.values);
-  const ModelInputs inputs = model_inputs(rows, season);
-  const Index first = borders.test.begin + o.lookback;
-  const Index count = windows(borders.test, o.lookback, o.horizon);
-  const Matrix at_once = all_forecasts(trained.model, inputs, rows.rows());
-
-  auto contenders = baselines(rows, borders, o.lookback, o.horizon, season);
-  contenders.push_back({"gated linear attention", predictor(at_once, rows, o.horizon)});
-  for (auto& c : contenders) c.scores = evaluate(rows, first, count, o.horizon, c.predict);
-  const Contender& model = contenders.back();
-  std::fputs(score_table(contenders, series, scaler).c_str(), stdout);
-  std::printf(
-      "  %s test windows of %s rows, errors standardised, then mean absolute errors in the\n"
-      "  data's own units\n",
-      grouped(count).c_str(), grouped(o.horizon).c_str());
-  print_verdict(contenders);
-  stream_test_rows(trained.model, inputs, first, borders.test.end, at_once);
-
+/// Forecast and pictures by one model; the picture shows a baseline beside it.
+void write_forecast(const Task& task, const Predictor& predict, const Contender& baseline,
+                    const std::string& checkpoints) {
+  const Options& o = task.options;
+  const fs::path out = o.out;
   const auto intervals =
-      error_quantiles(rows, borders.validation.begin + o.lookback,
-                      windows(borders.validation, o.lookback, o.horizon), o.horizon, model.predict);
+      error_quantiles(task.rows, task.borders.validation.begin + o.lookback,
+                      windows(task.borders.validation, o.lookback, o.horizon), o.horizon, predict);
   write_text(out / "forecast.csv",
-             forecast_csv(series, scaler, intervals, model.predict, o.horizon));
-  const auto best = std::min_element(
-      contenders.begin(), contenders.end() - 1,
-      [](const auto& a, const auto& b) { return a.scores.mse() < b.scores.mse(); });
+             forecast_csv(task.series, task.scaler, intervals, predict, o.horizon));
   const Picture picture =
-      last_window(series, scaler, rows, intervals, model.predict, *best, o.horizon);
+      last_window(task.series, task.scaler, task.rows, intervals, predict, baseline, o.horizon);
   const bool drawn =
       o.plot && draw(picture, out / "forecast.png") && draw(picture, out / "forecast.svg");
   if (o.plot && !drawn)
     std::puts("  no picture: gnuplot did not run (install gnuplot, or pass --no-plot)");
   std::printf("  written to %s: forecast.csv%s%s\n", out.string().c_str(),
-              drawn ? ", forecast.png, forecast.svg" : "",
-              o.load.empty() ? ", model.safetensors" : "");
+              drawn ? ", forecast.png, forecast.svg" : "", checkpoints.c_str());
+}
+
+void run(const Options& o) {
+  Series series = to_series(read_csv(o.data, o.series.separator), o.series);
+  const Split borders = split(series.values.rows(), o.lookback, borders_of(series.file));
+  require_enough_rows(series, borders, o.lookback, o.horizon);
+  const Index season = o.season ? o.season : Index(series.time.season());
+  std::string chosen = o.model;
+  std::optional<Description> saved;
+  if (!o.load.empty()) {
+    saved = read_description(o.load, series, o.horizon, season);
+    if (!chosen.empty() && chosen != saved->model)
+      throw InputError(o.load + ": holds the model " + saved->model + ", not " + chosen +
+                       " (leave --model out)");
+    chosen = saved->model;
+  }
+  const auto models = chosen_entrants(chosen.empty() ? "gla" : chosen);
+  if (models.empty()) throw InputError(o.load + ": its model '" + chosen + "' is not known");
+  if (!o.quiet) std::fputs(describe(series, borders, o.lookback, o.horizon).c_str(), stdout);
+  fs::create_directories(o.out);
+  const Task task = saved ? loading_task(o, std::move(series), borders, season, *saved)
+                          : training_task(o, std::move(series), borders, season);
+
+  auto contenders = baselines(task.rows, borders, o.lookback, o.horizon, season);
+  const std::size_t simple = contenders.size();
+  std::size_t best = simple;  // on the validation rows
+  double validation = std::numeric_limits<double>::infinity(), difference = 0;
+  std::string checkpoints;
+  for (const Entrant& e : models) {
+    const std::string name =
+        "model" + (models.size() > 1 ? "-" + std::string(e.key) : "") + ".safetensors";
+    const fs::path file = saved ? fs::path(o.load) : fs::path(o.out) / name;
+    Outcome outcome = e.run(task, {e.title, file, metadata(task, e.key)});
+    if (!saved) checkpoints += ", " + name;
+    if (outcome.validation_mse < validation)
+      validation = outcome.validation_mse, best = contenders.size();
+    difference = std::max(difference, outcome.step_difference);
+    contenders.push_back(
+        {e.title,
+         std::move(outcome.predict),
+         {},
+         Cost{outcome.parameters, outcome.training_seconds, outcome.step_microseconds}});
+  }
+  for (auto& c : contenders)
+    c.scores = evaluate(task.rows, task.first_test(), task.test_windows(), o.horizon, c.predict);
+  std::fputs(score_table(contenders, task.series, task.scaler).c_str(), stdout);
+  std::printf(
+      "  %s test windows of %s rows, errors standardised, then mean absolute errors in the\n"
+      "  data's own units\n",
+      grouped(task.test_windows()).c_str(), grouped(o.horizon).c_str());
+  const Contender& model = contenders[best];
+  const Contender& baseline = best_of(contenders.data(), contenders.data() + simple);
+  print_verdict(model, baseline, models.size() > 1);
+  std::printf(
+      "  streamed %s test rows one by one from what was saved: %.1f us a step (median),\n"
+      "  largest difference to reading them at once %.1e\n",
+      grouped(borders.test.end - task.first_test()).c_str(), model.cost->step_microseconds,
+      difference);
+  write_forecast(task, model.predict, baseline, checkpoints);
 }
 
 }  // namespace

@@ -1,24 +1,22 @@
 // SPDX-License-Identifier: MIT
 /// \file
-/// The forecasting model on a series: its inputs and its forecasts.
+/// A forecasting model on a series: its inputs and its forecasts.
 #pragma once
 
 #include "baseline_set.hpp"
 
 #include <sluice/models/forecaster.hpp>
-#include <sluice/models/stream.hpp>
 
 #include <cmath>
 #include <memory>
 
 namespace forecast {
 
-using Model = sluice::Forecaster<float>;
 using sluice::Tape;
 using sluice::Tensor;
 using sluice::View;
 
-/// What the model reads: every row standardised, with the place of the row in its season as sine
+/// What a model reads: every row standardised, with the place of the row in its season as sine
 /// and cosine of one and two turns a season.
 struct ModelInputs {
   Tensor<float, 3> rows;  ///< [1, rows, variates + covariates]
@@ -41,10 +39,11 @@ inline ModelInputs model_inputs(const Matrix& rows, Index season) {
   return inputs;
 }
 
-/// What the model says at rows 0 .. end - 1, each with all rows before it read: [end, horizon *
+/// What a model says at rows 0 .. end - 1, each with all rows before it read: [end, horizon *
 /// variates], changes relative to the row.
-inline Matrix all_forecasts(const Model& model, const ModelInputs& inputs, Index end,
-                            sluice::Executor executor = {}) {
+template <class Model>
+Matrix all_forecasts(const Model& model, const ModelInputs& inputs, Index end,
+                     sluice::Executor executor = {}) {
   Tape<float> tape(executor);
   tape.start();
   auto state = model.initial_state(1);

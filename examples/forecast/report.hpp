@@ -27,8 +27,8 @@ inline std::string describe(const Series& series, const Split& split, Index look
   return text;
 }
 
-/// Errors on the standardised scale, mean absolute errors in the units of the file, and skill over
-/// the best of the simple baselines.
+/// Errors on the standardised scale and mean absolute errors in the units of the file; where models
+/// are compared, what they cost.
 inline std::string score_table(const std::vector<Contender>& contenders, const Series& series,
                                const Scaler& scaler) {
   std::vector<std::string> header{"", "MSE", "MAE"};
@@ -36,11 +36,19 @@ inline std::string score_table(const std::vector<Contender>& contenders, const S
     const Label label = label_of(name);
     header.push_back(label.quantity + (label.unit.empty() ? "" : " " + label.unit));
   }
+  const bool compare = std::count_if(contenders.begin(), contenders.end(),
+                                     [](const auto& c) { return c.cost.has_value(); }) > 1;
+  if (compare)
+    for (const char* name : {"numbers", "training s", "step us"}) header.push_back(name);
   Table table(header);
   for (const auto& c : contenders) {
     std::vector<std::string> row{c.name, fixed(c.scores.mse(), 4), fixed(c.scores.mae(), 4)};
     for (Index v = 0; v < Index(series.names.size()); ++v)
       row.push_back(readable(c.scores.mae(v) * scaler.deviation[v]));
+    if (compare && c.cost)
+      for (const auto& cell : {grouped(c.cost->parameters), fixed(c.cost->training_seconds, 1),
+                               fixed(c.cost->step_microseconds, 1)})
+        row.push_back(cell);
     table.add(row);
   }
   return table.text();

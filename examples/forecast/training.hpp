@@ -19,9 +19,10 @@ namespace forecast {
 
 /// Windows of consecutive rows, the changes they should forecast, and the rows before them in the
 /// states of the linear paths, which in use always have a past.
+template <class Model>
 struct Batch {
   Tensor<float, 3> x, target;
-  Model::State start;
+  typename Model::State start;
 
   Batch(Index size, Index tokens, const ModelInputs& inputs, const Model& model)
       : x(size, tokens, inputs.variates + inputs.covariates),
@@ -54,8 +55,9 @@ struct Batch {
 };
 
 /// Mean squared error over every validation window.
-inline double validate(const Model& model, const ModelInputs& inputs, const Matrix& rows,
-                       const Split& split, Index lookback, sluice::Executor executor) {
+template <class Model>
+double validate(const Model& model, const ModelInputs& inputs, const Matrix& rows,
+                const Split& split, Index lookback, sluice::Executor executor) {
   const Index horizon = model.config.horizon;
   return evaluate(
              rows, split.validation.begin + lookback, windows(split.validation, lookback, horizon),
@@ -65,9 +67,11 @@ inline double validate(const Model& model, const ModelInputs& inputs, const Matr
 }
 
 /// Trains `model` in place and leaves it with the weights that did best on the validation rows,
-/// which may be the ones it came with. Ctrl-C and --minutes end training early.
-inline void train(Model& model, const ModelInputs& inputs, const Matrix& rows, const Split& split,
-                  const Options& o) {
+/// which may be the ones it came with, and answers their validation error. Ctrl-C and --minutes end
+/// training early.
+template <class Model>
+double train(Model& model, const ModelInputs& inputs, const Matrix& rows, const Split& split,
+             const Options& o) {
   using namespace sluice;
   ThreadTeam team(o.threads);
   Rng windows_drawn = Rng(o.seed).split(1), masks = Rng(o.seed).split(2);
@@ -75,13 +79,13 @@ inline void train(Model& model, const ModelInputs& inputs, const Matrix& rows, c
   AdamW optimizer(
       model, {.learning_rate = o.learning_rate, .beta2 = 0.99, .weight_decay = o.weight_decay});
   Ema average(model, 0.99);
-  const Index before = Batch::before(model), room = split.train.size() - before - o.horizon;
+  const Index before = Batch<Model>::before(model), room = split.train.size() - before - o.horizon;
   const Index tokens = std::min(o.lookback, room);
   const Index batch_rows = o.batch * tokens;
   const int per_epoch = int((split.train.size() + batch_rows - 1) / batch_rows);
   const int steps = o.epochs * per_epoch, warm_up = steps / 20;
   const auto rate = linear_warm_up(warm_up, cosine_decay(steps - warm_up, 0.02));
-  Batch batch(o.batch, tokens, inputs, model);
+  Batch<Model> batch(o.batch, tokens, inputs, model);
   Tape<float> tape(team);
 
   Model best = model;
@@ -128,6 +132,7 @@ inline void train(Model& model, const ModelInputs& inputs, const Matrix& rows, c
   }
   progress.done();
   model = best;
+  return standing.best;
 }
 
 }  // namespace forecast

@@ -6,6 +6,7 @@
 
 #include <sluice/core/arena.hpp>
 #include <sluice/core/assert.hpp>
+#include <sluice/core/compiled.hpp>
 #include <sluice/core/each_row.hpp>
 #include <sluice/core/error.hpp>
 #include <sluice/core/executor.hpp>
@@ -84,6 +85,7 @@
 #include <sluice/layers/rms_norm.hpp>
 #include <sluice/layers/short_convolution.hpp>
 #include <sluice/layers/streamable.hpp>
+#include <sluice/layers/transformer_block.hpp>
 #include <sluice/models/causal_lm.hpp>
 #include <sluice/models/forecaster.hpp>
 #include <sluice/models/gla_lm.hpp>
@@ -91,6 +93,7 @@
 #include <sluice/models/mamba_backbone.hpp>
 #include <sluice/models/mamba_lm.hpp>
 #include <sluice/models/stream.hpp>
+#include <sluice/models/token_stream.hpp>
 #include <sluice/ops/activation.hpp>
 #include <sluice/ops/arithmetic.hpp>
 #include <sluice/ops/dropout.hpp>

@@ -227,3 +227,40 @@ TEST_CASE("a warm pass allocates nothing", "[core][tape]") {
   for (int pass = 0; pass < 10; ++pass) train(), read();
   CHECK(allocations() == before);
 }
+
+TEST_CASE("what follows from frozen parameters is computed once", "[core][tape]") {
+  Model model(3, 2), other(3, 5), gradient = zeros_like(model);
+  Tape<double> tape;
+  int computed = 0;
+  const auto doubled = [&](const Model& m) {
+    return tape.derived(m.weight, Shape<1>{3}, [&](double* to) {
+      ++computed;
+      for (Index i = 0; i < 3; ++i) to[i] = 2 * m.weight(i);
+    });
+  };
+  const auto negated = [&](const Model& m) {
+    return tape.derived(m.weight, Shape<1>{3}, [&](double* to) {
+      for (Index i = 0; i < 3; ++i) to[i] = -m.weight(i);
+    });
+  };
+  for (int pass = 0; pass < 2; ++pass) {
+    tape.start();
+    CHECK(doubled(model).value.row()[1] == 4);
+  }
+  CHECK(computed == 2);
+
+  tape.freeze_parameters();
+  for (int pass = 0; pass < 3; ++pass) {
+    tape.start();
+    CHECK(doubled(model).value.row()[2] == 4);
+    CHECK(doubled(other).value.row()[0] == 10);
+    CHECK(negated(model).value.row()[0] == -2);
+  }
+  CHECK(computed == 4);
+
+  tape.record(model, gradient);  // a training step
+  model.weight.setConstant(7);
+  tape.start();
+  CHECK(doubled(model).value.row()[0] == 14);
+  CHECK_FALSE(doubled(model).gradient);
+}

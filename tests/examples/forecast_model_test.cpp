@@ -4,12 +4,17 @@
 
 #include "support/catch.hpp"
 
-#include <forecast/linear_start.hpp>
+#include <forecast/task.hpp>
 #include <forecast/training.hpp>
+
+#include <sluice/layers/gated_linear_attention.hpp>
 
 using namespace forecast;
 
 namespace {
+
+using Mixer = sluice::GatedLinearAttention<float>;
+using Model = sluice::Forecaster<Mixer>;
 
 struct Problem {
   Matrix values;
@@ -50,7 +55,7 @@ TEST_CASE("the model begins as the regressions it was given", "[examples][model]
   start.recent = recent, start.recent_weight = fitted.weight;
 
   sluice::Rng rng(1);
-  Model model(p.config(horizon, recent, start.past()), rng);
+  Model model(p.config(horizon, recent, start.past()), {}, rng);
   begin(model, start);
   set_zero(model.head);
   const Index first = 1000, count = 100;
@@ -80,14 +85,14 @@ TEST_CASE("validation chooses the linear start", "[examples][model]") {
 TEST_CASE("a batch brings the rows before its windows", "[examples][model]") {
   const Problem p("seattle_newyork_daily.csv", lookback, 7);
   sluice::Rng rng(1);
-  Model model(p.config(horizon, recent, lookback - 1), rng);
+  Model model(p.config(horizon, recent, lookback - 1), {}, rng);
   fill_normal(model.own->weight, rng, 0.1f);
   fill_normal(model.skip.weight, rng, 0.1f);
   const Matrix all = all_forecasts(model, p.inputs, 200);
 
-  const Index tokens = 11, begin = Batch::before(model);
+  const Index tokens = 11, begin = Batch<Model>::before(model);
   CHECK(begin == lookback - 1);
-  Batch batch(2, tokens, p.inputs, model);
+  Batch<Model> batch(2, tokens, p.inputs, model);
   batch.fill(0, begin, p.inputs, horizon);
   batch.fill(1, begin + 60, p.inputs, horizon);
   Tape<float> tape;

@@ -2,6 +2,7 @@
 #include "support/catch.hpp"
 #include "support/layer_laws.hpp"
 
+#include <sluice/layers/gated_linear_attention.hpp>
 #include <sluice/models/forecaster.hpp>
 #include <sluice/models/stream.hpp>
 
@@ -18,9 +19,11 @@ ForecasterConfig small() {
 
 /// The head begins near zero; a test wants all paths to carry signal.
 template <class S>
-Forecaster<S> loud(const ForecasterConfig& c) {
+auto loud(const ForecasterConfig& c) {
   Rng rng(5);
-  Forecaster<S> model(c, rng);
+  GatedLinearAttentionConfig mixer;
+  mixer.num_heads = 2;
+  Forecaster<GatedLinearAttention<S>> model(c, mixer, rng);
   fill_normal(model.head.weight, rng, S(0.5));
   if (model.own) fill_normal(model.own->weight, rng, S(0.5));
   return model;

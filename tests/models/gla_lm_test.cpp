@@ -27,34 +27,8 @@ GLAConfig small(bool tied = false) {
 
 }  // namespace
 
-TEST_CASE("gradients of the GLA language model are its differences", "[model][gla][gradient]") {
-  for (const bool tied : {false, true}) {
-    CAPTURE(tied);
-    Rng rng(1);
-    GLAForCausalLM<double> model(small(tied), rng);
-    testing::require_model_gradients(model, 23);
-  }
-}
-
-TEMPLATE_TEST_CASE("a text at once, in pieces, and token by token by GLA", "[model][gla][law]",
-                   float, double) {
-  Rng rng(4);
-  testing::require_model_folds(GLAForCausalLM<TestType>(small(), rng), 23);
-}
-
-TEST_CASE("a warm step of the GLA language model allocates nothing", "[model][gla]") {
-  Rng rng(6);
-  CHECK(testing::warm_model_allocations(GLAForCausalLM<float>(small(), rng)) == 0);
-}
-
-TEST_CASE("a saved GLA language model comes back to the bit", "[model][gla][io]") {
-  for (const bool tied : {false, true}) {
-    CAPTURE(tied);
-    Rng rng(7), other(8);
-    const GLAForCausalLM<float> model(small(tied), rng);
-    GLAForCausalLM<float> copy(small(tied), other), wrong(small(!tied), other);
-    testing::require_model_survives_a_file(model, copy, wrong, 23);
-  }
+TEST_CASE("the GLA language model keeps the laws of models", "[model][gla][law]") {
+  testing::require_model_laws<GLAForCausalLM>(small, 23);
 }
 
 TEST_CASE("a published folder becomes a language model", "[model][gla][io]") {

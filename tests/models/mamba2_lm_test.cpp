@@ -32,35 +32,8 @@ const std::string small_json = R"({"architectures": ["Mamba2ForCausalLM"], "hidd
 
 }  // namespace
 
-TEST_CASE("gradients of the Mamba-2 language model are its differences",
-          "[model][mamba2][gradient]") {
-  for (const bool tied : {false, true}) {
-    CAPTURE(tied);
-    Rng rng(1);
-    Mamba2ForCausalLM<double> model(small(tied), rng);
-    testing::require_model_gradients(model, 23);
-  }
-}
-
-TEMPLATE_TEST_CASE("a text at once, in pieces, and token by token by Mamba-2",
-                   "[model][mamba2][law]", float, double) {
-  Rng rng(4);
-  testing::require_model_folds(Mamba2ForCausalLM<TestType>(small(), rng), 23);
-}
-
-TEST_CASE("a warm step of the Mamba-2 language model allocates nothing", "[model][mamba2]") {
-  Rng rng(6);
-  CHECK(testing::warm_model_allocations(Mamba2ForCausalLM<float>(small(), rng)) == 0);
-}
-
-TEST_CASE("a saved Mamba-2 language model comes back to the bit", "[model][mamba2][io]") {
-  for (const bool tied : {false, true}) {
-    CAPTURE(tied);
-    Rng rng(7), other(8);
-    const Mamba2ForCausalLM<float> model(small(tied), rng);
-    Mamba2ForCausalLM<float> copy(small(tied), other), wrong(small(!tied), other);
-    testing::require_model_survives_a_file(model, copy, wrong, 23);
-  }
+TEST_CASE("the Mamba-2 language model keeps the laws of models", "[model][mamba2][law]") {
+  testing::require_model_laws<Mamba2ForCausalLM>(small, 23);
 }
 
 TEST_CASE("a published folder becomes a Mamba-2 language model", "[model][mamba2][io]") {

@@ -31,20 +31,8 @@ const std::string small_json = R"({"architectures": ["MambaForCausalLM"], "hidde
 
 }  // namespace
 
-TEST_CASE("the Mamba language model keeps the laws of models", "[model][mamba]") {
-  for (const bool tied : {false, true}) {
-    CAPTURE(tied);
-    Rng rng(1), other(2);
-    MambaForCausalLM<double> model(small(tied), rng);
-    testing::require_model_gradients(model, 23);
-    testing::require_model_folds(model, 23);
-    MambaForCausalLM<double> copy(small(tied), other), wrong(small(!tied), other);
-    testing::require_model_survives_a_file(model, copy, wrong, 23);
-  }
-  Rng rng(3);
-  const MambaForCausalLM<float> narrow(small(), rng);
-  testing::require_model_folds(narrow, 23);
-  CHECK(testing::warm_model_allocations(narrow) == 0);
+TEST_CASE("the Mamba language model keeps the laws of models", "[model][mamba][law]") {
+  testing::require_model_laws<MambaForCausalLM>(small, 23);
 }
 
 TEST_CASE("a published folder becomes a Mamba language model", "[model][mamba][io]") {

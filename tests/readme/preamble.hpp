@@ -4,10 +4,11 @@
 #pragma once
 
 #include <sluice/io/pretrained.hpp>
+#include <sluice/layers/mamba.hpp>
 #include <sluice/models/forecaster.hpp>
 
 inline sluice::Rng dice(1);
-inline sluice::Forecaster<float> model({.variates = 3, .horizon = 4}, dice);
+inline sluice::Forecaster<sluice::Mamba<float>> model({.variates = 3, .horizon = 4}, {}, dice);
 inline const auto history = [] {
   sluice::Tensor<float, 3> rows(1, 100, 3);
   rows.setRandom();

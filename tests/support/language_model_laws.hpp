@@ -12,10 +12,12 @@
 #include <sluice/core/fields.hpp>
 #include <sluice/core/tape.hpp>
 #include <sluice/io/safetensors.hpp>
+#include <sluice/models/token_stream.hpp>
 #include <sluice/ops/loss.hpp>
 
 #include <algorithm>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -114,6 +116,36 @@ void require_model_folds(const Model& model, Index vocabulary) {
   }
 }
 
+/// A stream of tokens, its copies and its errors.
+template <class Model>
+void require_model_streams(const Model& model, Index vocabulary) {
+  constexpr double tolerance = model_tolerance<typename Model::Scalar>;
+  const Index T = 23;
+  const auto ids = some_ids(1, T, vocabulary, 6);
+  const std::span<const std::int64_t> text(ids.data(), std::size_t(T));
+  const auto whole = logits_of(model, ids);
+  const auto check = [&](Index t, const View<const typename Model::Scalar, 1>& got) {
+    Tensor<typename Model::Scalar, 3> logits(1, 1, got.size());
+    std::copy_n(got.data(), got.size(), logits.data());
+    require_close("logits", slice_tokens(whole, t, t + 1), logits, tolerance);
+  };
+  TokenStream stream(model);
+  check(9, stream.read(text.first(10), 4));
+  TokenStream fork = stream;
+  check(10, stream.step(text[10]));
+  check(T - 1, fork.read(text.subspan(10)));
+
+  const std::int64_t wrong[] = {0, vocabulary};
+  CHECK_THROWS_WITH(stream.read(wrong), "TokenStream::read: ids[1] must be in [0, " +
+                                            std::to_string(vocabulary) + "), got " +
+                                            std::to_string(vocabulary));
+  CHECK_THROWS_WITH(stream.read({}), "TokenStream::read: ids must be at least one, got none");
+  check(11, stream.step(text[11]));
+  const long before = allocations();
+  for (Index t = 12; t < T; ++t) stream.step(text[std::size_t(t)]);
+  CHECK(allocations() == before);
+}
+
 /// Allocations of ten steps of one token, after a few that may allocate.
 template <class Model>
 long warm_model_allocations(const Model& model) {
@@ -144,6 +176,25 @@ void require_model_survives_a_file(const Model& model, Model& copy, Model& wrong
   require_close("logits", expected, logits_of(copy, ids), 0);
   CHECK(contains(error_of([&] { load_safetensors(folder / "model.safetensors", wrong); }),
                  "lm_head.weight"));
+}
+
+/// All of these laws, by models of configurations that `config(tied)` makes.
+template <template <class> class Model, class MakeConfig>
+void require_model_laws(const MakeConfig& config, Index vocabulary) {
+  for (const bool tied : {false, true}) {
+    CAPTURE(tied);
+    Rng rng(1), other(2);
+    Model<double> model(config(tied), rng);
+    require_model_gradients(model, vocabulary);
+    require_model_folds(model, vocabulary);
+    Model<double> copy(config(tied), other), wrong(config(!tied), other);
+    require_model_survives_a_file(model, copy, wrong, vocabulary);
+  }
+  Rng rng(3);
+  const Model<float> narrow(config(false), rng);
+  require_model_folds(narrow, vocabulary);
+  require_model_streams(narrow, vocabulary);
+  CHECK(warm_model_allocations(narrow) == 0);
 }
 
 }  // namespace sluice::testing

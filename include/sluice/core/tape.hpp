@@ -71,6 +71,8 @@ class Tape {
   template <Visitable Model>
   void record(const Model& model, Model& gradient) {
     start();
+    frozen_ = false;
+    derived_.clear();
     recording_ = true;
     also_record(model, gradient);
   }
@@ -88,6 +90,29 @@ class Tape {
   }
 
   bool recording() const noexcept { return recording_; }
+
+  /// Promises that no parameter changes from here on, until the next `record`: what follows from
+  /// parameters alone is then computed once and kept from pass to pass.
+  void freeze_parameters() noexcept {
+    frozen_ = true;
+    derived_.clear();
+    kept_.clear();
+  }
+
+  /// What `fill(Scalar* to)` computes from the parameter `source` and from nothing else.
+  template <class Tensor, std::size_t Rank, class Fill>
+  Variable<Scalar, int(Rank)> derived(const Tensor& source, const std::array<Index, Rank>& shape,
+                                      const Fill& fill) {
+    const View<Scalar, int(Rank)> no_gradient(nullptr, shape);
+    static constexpr char kind{};  // its address tells what is derived
+    for (const Derived& d : derived_)
+      if (d.source == source.data() && d.kind == &kind)
+        return {this, {d.value, shape}, no_gradient};
+    Scalar* const value = frozen_ ? allocate(kept_, shape) : allocate(shape);
+    fill(value);
+    if (frozen_) derived_.push_back({source.data(), &kind, value});
+    return {this, {value, shape}, no_gradient};
+  }
 
   /// The caller's data as the beginning of a computation; it must outlive the pass.
   /// With `gradient` (contiguous), the gradient by the data is added there.
@@ -146,8 +171,7 @@ class Tape {
   /// Scratch that lives until the next pass.
   template <std::size_t Rank>
   Scalar* allocate(const std::array<Index, Rank>& shape) {
-    const auto n = std::accumulate(shape.begin(), shape.end(), Index{1}, std::multiplies<>{});
-    return static_cast<Scalar*>(arena_.allocate(sizeof(Scalar) * static_cast<std::size_t>(n)));
+    return allocate(arena_, shape);
   }
 
   /// Runs a part of a plain pass, keeps its result and takes back its scratch, so that a deep
@@ -196,7 +220,7 @@ class Tape {
   }
 
   /// Bytes this tape has obtained from the system.
-  std::size_t capacity() const noexcept { return arena_.capacity(); }
+  std::size_t capacity() const noexcept { return arena_.capacity() + kept_.capacity(); }
 
  private:
   struct Node {
@@ -205,6 +229,17 @@ class Tape {
     Node* previous;
   };
   using Address = std::pair<const Scalar*, Scalar*>;
+  struct Derived {
+    const Scalar* source;
+    const void* kind;
+    const Scalar* value;
+  };
+
+  template <std::size_t Rank>
+  static Scalar* allocate(Arena& arena, const std::array<Index, Rank>& shape) {
+    const auto n = std::accumulate(shape.begin(), shape.end(), Index{1}, std::multiplies<>{});
+    return static_cast<Scalar*>(arena.allocate(sizeof(Scalar) * static_cast<std::size_t>(n)));
+  }
 
   static bool by_address(const Address& a, const Address& b) noexcept {
     return std::less<>{}(a.first, b.first);
@@ -241,6 +276,9 @@ class Tape {
   std::vector<Address> gradients_;
   Node* last_ = nullptr;
   bool recording_ = false;
+  Arena kept_;  // of values derived from frozen parameters
+  std::vector<Derived> derived_;
+  bool frozen_ = false;
 };
 
 }  // namespace sluice

@@ -86,12 +86,25 @@ struct CausalLM {
   /// ids [B, T] -> logits [B, T, vocabulary].
   Variable<Scalar, 3> operator()(Tape<Scalar>& tape, const View<const std::int64_t, 2>& ids,
                                  State& state) const {
+    return logits(hidden(tape, ids, state));
+  }
+
+  /// ids [B, T] -> what the blocks make of them, [B, T, D].
+  Variable<Scalar, 3> hidden(Tape<Scalar>& tape, const View<const std::int64_t, 2>& ids,
+                             State& state) const {
     auto x = backbone.embeddings(tape, ids);
     for (std::size_t i = 0; i < backbone.layers.size(); ++i)
       x = tape.tidy([&] { return backbone.layers[i](x, state.layers[i]); });
+    return x;
+  }
+
+  /// [B, T, D], from `hidden` -> logits [B, T, vocabulary].
+  Variable<Scalar, 3> logits(const Variable<Scalar, 3>& x) const {
     const auto y = backbone.norm(x);
     return lm_head ? (*lm_head)(y) : linear(y, backbone.embeddings.weight);
   }
+
+  Index vocabulary() const { return backbone.embeddings.weight.dimension(0); }
 
  private:
   static const CausalLMConfig& checked(std::string_view where, const CausalLMConfig& c) {

@@ -4,12 +4,14 @@
 /// rows of all of them.
 #pragma once
 
+#include <sluice/layers/linear.hpp>
 #include <sluice/layers/own_past.hpp>
 #include <sluice/layers/recent_rows.hpp>
-#include <sluice/models/gla_lm.hpp>
+#include <sluice/layers/transformer_block.hpp>
 #include <sluice/ops/dropout.hpp>
 #include <sluice/ops/slice.hpp>
 
+#include <cmath>
 #include <optional>
 #include <tuple>
 #include <vector>
@@ -22,48 +24,50 @@ struct ForecasterConfig {
   Index horizon = 24;    ///< rows forecast at every step
   Index recent = 24;     ///< rows side by side in front of the skip path and the blocks
   Index past = 0;        ///< earlier rows from which every variate is forecast alone; 0: none
-  Index width = 32, layers = 2, heads = 2;
+  Index width = 32, layers = 2;
   double input_dropout = 0, dropout = 0, head_dropout = 0;  ///< on the rows, branches, and output
 };
 
-/// Two linear maps plus a stack of gated-linear-attention blocks for what they leave:
+/// Two linear maps plus a stack of blocks of any mixer for what they leave:
 ///
 ///     y = own(past) + skip(recent, covariates) + head(norm(blocks(embed(recent, covariates))))
 ///
 /// y[b, t, h variates + c] is the change of variate c from row t to row t + 1 + h. `own` sees far
 /// back and one variate at a time; `skip`, a vector autoregression, sees all variates of the recent
 /// rows. Both may begin as fitted maps: `own` begins at zero, `skip` and the head near it.
-template <class S>
+template <Streamable Mixer>
 struct Forecaster {
-  using Scalar = S;
-  using Config = ForecasterConfig;
+  using Scalar = typename Mixer::Scalar;
+  using S = Scalar;
+  using Block = TransformerBlock<Mixer>;
 
   struct State {
     std::optional<typename OwnPast<S>::State> own;
     typename RecentRows<S>::State recent;
-    std::vector<typename GLABlock<S>::State> blocks;
+    std::vector<typename Block::State> blocks;
     static constexpr auto fields() {
       return std::tuple{field("own", &State::own), field("recent", &State::recent),
                         field("blocks", &State::blocks)};
     }
   };
 
-  Config config;
+  ForecasterConfig config;
   std::optional<OwnPast<S>> own;
   RecentRows<S> recent;
   Linear<S> skip, embed;
   std::optional<Linear<S>> skip_covariates, embed_covariates;
-  std::vector<GLABlock<S>> blocks;
+  std::vector<Block> blocks;
   RMSNorm<S> norm;
   Linear<S> head;
 
+  /// \param mixer  of every block; its width is set to that of the forecaster.
   /// \throws ArgumentError  if the sizes do not fit each other.
-  Forecaster(const Config& c, Rng& rng)
+  Forecaster(const ForecasterConfig& c, typename Mixer::Config mixer, Rng& rng)
       : config(c),
         recent(c.variates, c.recent),
         skip(c.variates * c.recent, c.horizon * c.variates, rng, {.bias = true, .deviation = 1e-3}),
         embed(c.variates * c.recent, c.width, rng, {.bias = true}),
-        norm(c.width, 1e-6),
+        norm(c.width, norm_eps),
         head(c.width, c.horizon * c.variates, rng, {.bias = false, .deviation = 1e-4}) {
     if (c.past > 0) own.emplace(c.variates, c.past, c.horizon);
     if (c.covariates > 0) {
@@ -71,11 +75,11 @@ struct Forecaster {
                               LinearOptions{.bias = false, .deviation = 1e-3});
       embed_covariates.emplace(c.covariates, c.width, rng);
     }
-    GatedLinearAttentionConfig mixer;
     mixer.width = c.width;
-    mixer.num_heads = c.heads;
-    mixer.deviation = std::sqrt(1 / (3.0 * double(c.width)));
-    for (Index i = 0; i < c.layers; ++i) blocks.emplace_back(mixer, 2 * c.width, rng);
+    const TransformerBlockOptions options{
+        .norm_eps = norm_eps,
+        .linear = {.bias = false, .deviation = std::sqrt(1 / (3.0 * double(c.width)))}};
+    for (Index i = 0; i < c.layers; ++i) blocks.emplace_back(mixer, 2 * c.width, rng, options);
   }
 
   static constexpr auto fields() {
@@ -108,6 +112,8 @@ struct Forecaster {
   }
 
  private:
+  static constexpr double norm_eps = 1e-6;
+
   Variable<S, 3> run(const Variable<S, 3>& x, State& state, Rng* masks) const {
     const auto thin = [&](const Variable<S, 3>& v, double probability) {
       return masks && probability > 0 ? dropout(v, probability, *masks) : v;

@@ -3,8 +3,8 @@
 /// The GLA language model of published checkpoints.
 #pragma once
 
-#include <sluice/layers/gated_feed_forward.hpp>
 #include <sluice/layers/gated_linear_attention.hpp>
+#include <sluice/layers/transformer_block.hpp>
 #include <sluice/models/causal_lm.hpp>
 
 #include <optional>
@@ -61,37 +61,8 @@ struct GLAConfig {
   }
 };
 
-/// One block: x + attn(norm x), then x + mlp(norm x).
 template <class S>
-struct GLABlock {
-  using Scalar = S;
-  using State = typename GatedLinearAttention<S>::State;
-
-  RMSNorm<S> attn_norm;
-  GatedLinearAttention<S> attn;
-  RMSNorm<S> mlp_norm;
-  GatedFeedForward<S> mlp;
-
-  GLABlock(const GatedLinearAttentionConfig& mixer, Index hidden, Rng& rng)
-      : attn_norm(mixer.width, mixer.norm_eps),
-        attn(mixer, rng),
-        mlp_norm(mixer.width, mixer.norm_eps),
-        mlp(mixer.width, hidden, rng, {.linear = {.bias = false, .deviation = mixer.deviation}}) {}
-
-  static constexpr auto fields() {
-    using L = GLABlock;
-    return std::tuple{field("attn_norm", &L::attn_norm), field("attn", &L::attn),
-                      field("mlp_norm", &L::mlp_norm), field("mlp", &L::mlp)};
-  }
-
-  State initial_state(Index batch) const { return attn.initial_state(batch); }
-
-  /// x [B, T, D] -> [B, T, D].
-  Variable<S, 3> operator()(const Variable<S, 3>& x, State& state) const {
-    const auto h = x + attn(attn_norm(x), state);
-    return h + mlp(mlp_norm(h));
-  }
-};
+using GLABlock = TransformerBlock<GatedLinearAttention<S>>;
 
 namespace detail {
 
@@ -125,8 +96,7 @@ struct GLAForCausalLM : CausalLM<GLABlock<S>, detail::GLANames> {
 
   /// \throws ArgumentError  for an option of the published code that is not supported.
   GLAForCausalLM(const Config& c, Rng& rng)
-      : Base(architecture, common(checked(c)), rng,
-             [&] { return GLABlock<S>(mixer(c), hidden(c), rng); }) {}
+      : Base(architecture, common(checked(c)), rng, [&] { return block(c, rng); }) {}
 
  private:
   static CausalLMConfig common(const Config& c) {
@@ -134,10 +104,14 @@ struct GLAForCausalLM : CausalLM<GLABlock<S>, detail::GLANames> {
             c.norm_eps,    c.initializer_range, c.tie_word_embeddings};
   }
 
-  /// Of the feed-forward layer: two thirds of the plain ratio, in steps of 256, as the published
-  /// code rounds it.
-  static Index hidden(const Config& c) {
-    return c.intermediate_size.value_or((c.hidden_size * c.hidden_ratio * 2 / 3 + 255) / 256 * 256);
+  static GLABlock<S> block(const Config& c, Rng& rng) {
+    // Two thirds of the plain ratio, in steps of 256, as the published code rounds it.
+    const Index hidden =
+        c.intermediate_size.value_or((c.hidden_size * c.hidden_ratio * 2 / 3 + 255) / 256 * 256);
+    return {mixer(c),
+            hidden,
+            rng,
+            {.norm_eps = c.norm_eps, .linear = {.bias = false, .deviation = c.initializer_range}}};
   }
 
   static GatedLinearAttentionConfig mixer(const Config& c) {

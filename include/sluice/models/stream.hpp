@@ -14,7 +14,7 @@ namespace sluice {
 /// Reads rows and answers each. The first step is taken in the constructor, on a state that is then
 /// thrown away, so that no later one allocates. Copies go their own ways: try two futures.
 ///
-/// The model is referred to, not copied, and may serve many streams.
+/// The model is referred to, not copied, and may serve many streams. It must not change meanwhile.
 template <Streamable Model>
 class Stream {
  public:
@@ -66,6 +66,7 @@ class Stream {
 
  private:
   void warm() {
+    tape_.freeze_parameters();
     auto unused = state_;
     const auto zero = zeros<Scalar>(Shape<3>{batch_, 1, width_});
     tape_.start();

@@ -6,6 +6,7 @@
 #include <sluice/core/tape.hpp>
 #include <sluice/core/tensor.hpp>
 #include <sluice/simd/math.hpp>
+#include <sluice/simd/transpose.hpp>
 
 namespace sluice {
 
@@ -18,20 +19,22 @@ namespace sluice {
 template <class Scalar>
 Variable<Scalar, 2> negative_poles(Tape<Scalar>& tape, const Tensor<Scalar, 2>& A_log) {
   const Index D = A_log.dimension(0), N = A_log.dimension(1);
+  const Shape<2> shape{N, D};
+  const auto compute = [&](Scalar* A) {
+    simd::transpose<simd::DefaultArch>(D, N, A_log.data(), N, A, D);
+    simd::for_each_lane<simd::DefaultArch, Scalar>(
+        N * D, [&]<class B>(std::type_identity<B>, Index i) {
+          simd::store(A + i, B(-simd::exp(simd::load<B>(A + i))));
+        });
+  };
   Scalar* const dlog = tape.gradient_of(A_log);
-  const auto A = tape.result(Shape<2>{N, D}, dlog);
-  for (Index n = 0; n < N; ++n) {
-    Scalar* const row = A.out.row(n);
-    for (Index d = 0; d < D; ++d) row[d] = A_log(d, n);
-    simd::for_each_lane<simd::DefaultArch, Scalar>(D, [&]<class B>(std::type_identity<B>, Index d) {
-      simd::store(row + d, B(-simd::exp(simd::load<B>(row + d))));
-    });
-  }
-  if (A.gradient)
-    tape.on_backward([A, dlog, D, N] {
-      for (Index d = 0; d < D; ++d)
-        for (Index n = 0; n < N; ++n) dlog[d * N + n] += A.gradient.row(n)[d] * A.value.row(n)[d];
-    });
+  if (!dlog) return tape.derived(A_log, shape, compute);
+  const auto A = tape.result(shape, dlog);
+  compute(A.out.data());
+  tape.on_backward([A, dlog, D, N] {
+    for (Index d = 0; d < D; ++d)
+      for (Index n = 0; n < N; ++n) dlog[d * N + n] += A.gradient.row(n)[d] * A.value.row(n)[d];
+  });
   return A;
 }
 

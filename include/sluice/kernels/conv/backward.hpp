@@ -11,6 +11,7 @@
 ///      final state and takes over its gradient.
 #pragma once
 
+#include <sluice/core/compiled.hpp>
 #include <sluice/core/workspace.hpp>
 #include <sluice/kernels/conv/forward.hpp>
 
@@ -163,5 +164,7 @@ void backward(const Inputs<Scalar>& in, std::type_identity_t<View<const Scalar, 
         std::copy_n(dinitial.row(p.number, i), D, dstate.row(p.number, i));
     });
 }
+
+SLUICE_COMPILED_KERNEL(backward);
 
 }  // namespace sluice::conv

@@ -3,6 +3,7 @@
 /// The short causal convolution, vectorised over channels. Allocates nothing.
 #pragma once
 
+#include <sluice/core/compiled.hpp>
 #include <sluice/core/workspace.hpp>
 #include <sluice/kernels/conv/window.hpp>
 #include <sluice/simd/math.hpp>
@@ -84,5 +85,7 @@ void step(const Inputs<Scalar>& in, std::type_identity_t<View<Scalar, 3>> state,
   require_shape("conv::step", "x", in.x.shape(), {in.x.dim(0), 1, in.x.dim(2)}, "one token");
   forward<Arch>(in, state, y);
 }
+
+SLUICE_COMPILED_KERNEL(forward);
 
 }  // namespace sluice::conv

@@ -4,6 +4,7 @@
 /// tokens are walked from the last to the first.
 #pragma once
 
+#include <sluice/core/compiled.hpp>
 #include <sluice/kernels/gla/chunk_backward.hpp>
 
 namespace sluice::gla {
@@ -83,5 +84,7 @@ void backward(const std::type_identity_t<Inputs<Scalar>>& in, Scalar scale,
       for (Index i = 0; du && i < K; ++i) grads.du.row(h)[i] += du[(n * HV + h) * keys + i];
     }
 }
+
+SLUICE_COMPILED_KERNEL(backward);
 
 }  // namespace sluice::gla

@@ -3,6 +3,7 @@
 /// Gated linear attention in whichever form suits the shapes.
 #pragma once
 
+#include <sluice/core/compiled.hpp>
 #include <sluice/kernels/gla/blocked.hpp>
 #include <sluice/kernels/gla/chunkwise.hpp>
 #include <sluice/kernels/gla/recurrent.hpp>
@@ -34,5 +35,7 @@ void forward(const std::type_identity_t<Inputs<Scalar>>& in, Scalar scale,
   else
     blocked<Arch>(in, scale, state, o, workspace);
 }
+
+SLUICE_COMPILED_KERNEL(forward);
 
 }  // namespace sluice::gla

@@ -3,6 +3,7 @@
 /// The gradients of the linear layer.
 #pragma once
 
+#include <sluice/core/compiled.hpp>
 #include <sluice/kernels/linear/linear.hpp>
 
 namespace sluice::kernels {
@@ -62,5 +63,7 @@ void linear_backward(const View<const Scalar, 2>& x,
     for (Index i = 0; i < M; ++i)
       for (Index j = 0; j < out; ++j) dbias.data()[j] += dy.row(i)[j];
 }
+
+SLUICE_COMPILED_KERNEL(linear_backward);
 
 }  // namespace sluice::kernels

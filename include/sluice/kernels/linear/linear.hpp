@@ -3,6 +3,7 @@
 /// The linear layer: packed weights for many tokens, plain dot products for a few.
 #pragma once
 
+#include <sluice/core/compiled.hpp>
 #include <sluice/core/error.hpp>
 #include <sluice/core/workspace.hpp>
 #include <sluice/kernels/linear/panels.hpp>
@@ -100,5 +101,7 @@ void linear(const View<const Scalar, 2>& x,
     add_bias(i, i + rows);
   });
 }
+
+SLUICE_COMPILED_KERNEL(linear);
 
 }  // namespace sluice::kernels

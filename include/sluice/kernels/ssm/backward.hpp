@@ -8,6 +8,7 @@
 /// order.
 #pragma once
 
+#include <sluice/core/compiled.hpp>
 #include <sluice/core/workspace.hpp>
 #include <sluice/kernels/ssm/backward_block.hpp>
 #include <sluice/simd/transpose.hpp>
@@ -161,5 +162,7 @@ void backward(const Inputs<Scalar>& in, std::type_identity_t<View<const Scalar, 
   parameter(grads.dD.data(), 0, 1, &Sums::dD);
   parameter(grads.ddt_bias.data(), 0, 1, &Sums::ddt_bias);
 }
+
+SLUICE_COMPILED_KERNEL(backward);
 
 }  // namespace sluice::ssm

@@ -3,6 +3,7 @@
 /// The selective scan in whichever form suits the shapes.
 #pragma once
 
+#include <sluice/core/compiled.hpp>
 #include <sluice/kernels/ssm/chunkwise.hpp>
 #include <sluice/kernels/ssm/recurrent.hpp>
 
@@ -32,5 +33,7 @@ void forward(const Inputs<Scalar>& in, std::type_identity_t<View<Scalar, 3>> sta
                     T >= many_tokens && vectors < few_vectors ? chunk_size : std::max<Index>(T, 1),
                     state, y, workspace, saved);
 }
+
+SLUICE_COMPILED_KERNEL(forward);
 
 }  // namespace sluice::ssm

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: MIT
+#include "../run_model.hpp"
+
+#include <sluice/layers/gated_linear_attention.hpp>
+
+namespace forecast {
+
+Outcome run_gla(const Task& task, const Entry& entry) {
+  using Mixer = sluice::GatedLinearAttention<float>;
+  Mixer::Config mixer;
+  mixer.num_heads = task.heads;
+  mixer.deviation = std::sqrt(1 / (3.0 * double(task.sizes.width)));
+  return run_model<Mixer>(task, entry, mixer);
+}
+
+}  // namespace forecast

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: MIT
+#include "../run_model.hpp"
+
+#include <sluice/layers/linear_attention.hpp>
+
+namespace forecast {
+
+Outcome run_linear(const Task& task, const Entry& entry) {
+  using Mixer = sluice::LinearAttention<float>;
+  Mixer::Config mixer;
+  mixer.num_heads = task.heads;
+  mixer.deviation = std::sqrt(1 / (3.0 * double(task.sizes.width)));
+  return run_model<Mixer>(task, entry, mixer);
+}
+
+}  // namespace forecast

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: MIT
+#include "../run_model.hpp"
+
+#include <sluice/layers/retention.hpp>
+
+namespace forecast {
+
+Outcome run_retention(const Task& task, const Entrant& self,
+                      const std::filesystem::path& checkpoint) {
+  using Mixer = sluice::Retention<float>;
+  Mixer::Config mixer;
+  mixer.num_heads = task.heads;
+  mixer.deviation = std::sqrt(1 / (3.0 * double(task.sizes.width)));
+  return run_model<Mixer>(task, entry, mixer);
+}
+
+}  // namespace forecast
