@@ -66,14 +66,13 @@ const Contender& best_of(const Contender* first, const Contender* last) {
 }
 
 void print_verdict(const Contender& model, const Contender& baseline, bool among_models) {
+  if (among_models) std::printf("  best on the validation rows: %s\n", model.name.c_str());
   const double skill = 100 * model.scores.skill(baseline.scores.mse());
-  const std::string who =
-      among_models ? "the model that validated best, " + model.name + "," : "the model";
   if (skill > 0)
-    std::printf("  %s has a squared error %.1f %% below that of the best baseline, %s\n",
-                who.c_str(), skill, baseline.name.c_str());
+    std::printf("  the model's squared error is %.1f %% below that of the best baseline, %s\n",
+                skill, baseline.name.c_str());
   else
-    std::printf("  %s LOSES: its squared error is %.1f %% above that of %s\n", who.c_str(), -skill,
+    std::printf("  the model LOSES: its squared error is %.1f %% above that of %s\n", -skill,
                 baseline.name.c_str());
 }
 

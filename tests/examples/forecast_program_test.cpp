@@ -129,3 +129,27 @@ TEST_CASE("a short training writes every file, and threads change no bit of them
   check_refused("--no-plot -H 12 --out " + out("four") + " --load " + out("one/model.safetensors"),
                 "pass --horizon 24");
 }
+
+TEST_CASE("every mixer trains, streams and comes back, and all are compared",
+          "[examples][program]") {
+  const Folder folder;
+  const auto path = [&](const char* name) { return "'" + (folder.path / name).string() + "'"; };
+  const std::string small = "--width 8 --layers 1 --epochs 1 --no-plot -L 48 --threads 1 ";
+  const Answer all = run(small + "--model all --out " + path("all"));
+  CAPTURE(all.text);
+  REQUIRE(all.code == 0);
+  for (const char* word : {"gated linear attention", "Mamba", "Mamba-2", "retention",
+                           "linear attention", "step us", "best on the validation rows"})
+    CHECK(all.text.find(word) != std::string::npos);
+  for (const std::string key : {"gla", "mamba", "mamba2", "retention", "linear"}) {
+    const std::string file = "all/model-" + key + ".safetensors";
+    CHECK(fs::exists(folder.path / file));
+    const Answer one =
+        run("--no-plot -L 48 --out " + path("one") + " --load " + path(file.c_str()));
+    CAPTURE(key, one.text);
+    CHECK(one.code == 0);
+  }
+  check_refused("-L 48 --model mamba --load " + path("all/model-gla.safetensors"),
+                "holds the model gla, not mamba (leave --model out)");
+  check_refused("--model transformer", "--model");
+}
