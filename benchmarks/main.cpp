@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /// \file
 /// The limits of the machine, and below them the rows of Google Benchmark or the table of targets.
+#include "long.hpp"
 #include "rows.hpp"
 #include "support/machine.hpp"
 #include "targets/targets.hpp"
@@ -25,7 +26,9 @@ constexpr const char* usage =
     "  --targets[=<word>]   races against targets instead of rows, of the families with the word "
     "in\n"
     "                       their name: exp product linear gla_forward gla_threads gla_backward "
-    "ssm block\n"
+    "ssm decode block\n"
+    "  --long               one sequence of a million tokens instead of rows, and decoding after "
+    "100 000\n"
     "\n";
 
 constexpr const char* legend =
@@ -35,6 +38,7 @@ constexpr const char* legend =
     "that binds:\n"
     "  %peak    of the FMA peak above, times the threads of the row\n"
     "  %memory  of load and store in place in the level above that holds the data\n"
+    "  %read    of loads alone in that level\n"
     "  %exp     of the rate of sluice's exp above\n"
     "(Debian's Google Benchmark warns that it is a DEBUG build; that concerns its loop alone.)\n";
 
@@ -73,9 +77,12 @@ void run_rows(int argc, char** argv) {
   register_product();
   register_gla(m.threads);
   register_ssm(m.threads);
+  register_ssd(m.threads);
+  register_conv(m.threads);
   register_linear(m.threads);
   register_norm();
   register_block(m.threads);
+  register_model(m.threads);
   register_torch();
   benchmark::RunSpecifiedBenchmarks();
   benchmark::Shutdown();
@@ -87,12 +94,17 @@ void run_rows(int argc, char** argv) {
 
 int main(int argc, char** argv) try {
   using namespace sluice::bench;
-  if (const auto word = wanted_targets(argc, argv)) {
-    if (argc > 2) throw std::invalid_argument("--targets goes with no other option");
+  const auto word = wanted_targets(argc, argv);
+  const bool long_runs = argc > 1 && std::string_view(argv[1]) == "--long";
+  if (word || long_runs) {
+    if (argc > 2) throw std::invalid_argument(std::string(argv[1]) + " goes with no other option");
     std::ostringstream limits;
     limits << machine();
     std::printf("%s\n", limits.str().c_str());
-    print_targets(*word);
+    if (word)
+      print_targets(*word);
+    else
+      print_long_runs();
   } else {
     run_rows(argc, argv);
   }

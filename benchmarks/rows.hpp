@@ -9,9 +9,12 @@ void register_simd();
 void register_product();
 void register_gla(int threads);
 void register_ssm(int threads);
+void register_ssd(int threads);
+void register_conv(int threads);
 void register_linear(int threads);
 void register_norm();
 void register_block(int threads);
+void register_model(int threads);
 void register_torch();  ///< none without LibTorch
 
 }  // namespace sluice::bench

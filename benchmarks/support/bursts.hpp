@@ -57,19 +57,30 @@ void map_span(F f, const Scalar* x, Scalar* y, Index n) {
     });
 }
 
-/// Reads n scalars, n a multiple of eight vectors.
-template <class Scalar>
+/// Reads n scalars, n a multiple of eight vectors. With `Far` it asks for what comes some pages on:
+/// the processor by itself stops looking ahead at the end of a page.
+template <bool Far, class Scalar>
 Scalar read_span(const Scalar* x, Index n) {
   using B = simd::Batch<Scalar, simd::DefaultArch>;
   constexpr int flight = 8;
+  constexpr Index ahead = 12288 / sizeof(Scalar);
   B sum[flight];
   for (B& s : sum) s = B(Scalar{0});
   for (Index i = 0; i < n; i += flight * simd::lanes<B>)
     simd::unroll<flight>([&](auto j) SLUICE_INLINE_LAMBDA {
-      sum[j] = sum[j] + simd::load<B>(x + i + j * simd::lanes<B>);
+      const Scalar* const p = x + i + j * simd::lanes<B>;
+      sum[j] = sum[j] + simd::load<B>(p);
+      if constexpr (Far) simd::prefetch(p + ahead);
     });
   for (int j = 1; j < flight; ++j) sum[0] = sum[0] + sum[j];
   return simd::sum(sum[0]);
+}
+
+/// The faster of both for the size.
+template <class Scalar>
+Scalar read_span(const Scalar* x, Index n) {
+  constexpr Index near_bytes = Index{1} << 20;
+  return n * Index(sizeof(Scalar)) <= near_bytes ? read_span<false>(x, n) : read_span<true>(x, n);
 }
 
 /// Reads and writes n scalars in place, n a multiple of four vectors.

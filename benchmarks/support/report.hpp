@@ -18,6 +18,7 @@ struct Work {
   double flop = 0;         ///< useful ones only, however many the form computes
   double bytes = 0;        ///< loaded and stored; where given, memory is the limit
   double working_set = 0;  ///< bytes touched; says which level of memory it is
+  double reads = 0;        ///< bytes of which each is loaded once; where given, that is the limit
   double exps = 0;         ///< values of an exponential function; where given, they are the limit
   double elements = 0;
   int threads = 1;
@@ -28,6 +29,7 @@ template <class Scalar>
 double percent_of_limit(const Work& w, double seconds) {
   const Machine& m = machine();
   if (w.exps > 0) return 100 * w.exps / seconds / m.exp_rate;
+  if (w.reads > 0) return 100 * w.reads / seconds / m.level_of(w.reads).read;
   if (w.bytes > 0) return 100 * w.bytes / seconds / m.level_of(w.working_set).update;
   return 100 * w.flop / seconds / (m.peak<Scalar>() * w.threads);
 }
@@ -48,10 +50,13 @@ void measure(benchmark::State& s, const Work& w, F&& f) {
   };
   rate("tokens/s", w.tokens);
   rate("FLOP/s", w.flop);
-  rate("bytes/s", w.bytes);
+  rate("bytes/s", w.bytes + w.reads);
   rate("elements/s", w.elements);
-  if (w.exps + w.bytes + w.flop == 0) return;
-  const char* const limit = w.exps > 0 ? "%exp" : w.bytes > 0 ? "%memory" : "%peak";
+  if (w.exps + w.bytes + w.reads + w.flop == 0) return;
+  const char* const limit = w.exps > 0    ? "%exp"
+                            : w.reads > 0 ? "%read"
+                            : w.bytes > 0 ? "%memory"
+                                          : "%peak";
   s.counters[limit] = percent_of_limit<Scalar>(w, seconds);
 }
 

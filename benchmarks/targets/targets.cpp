@@ -22,6 +22,7 @@ void print_targets(std::string_view filter) {
                   {"gla_threads", target_gla_threads},
                   {"gla_backward", target_gla_backward},
                   {"ssm", target_ssm},
+                  {"decode", target_decode},
                   {"block", target_block}};
   const auto chosen = [&](const auto& f) { return f.name.find(filter) != std::string_view::npos; };
   if (std::none_of(std::begin(families), std::end(families), chosen))

@@ -20,6 +20,7 @@ void target_gla_forward(Score& score);
 void target_gla_threads(Score& score);
 void target_gla_backward(Score& score);
 void target_ssm(Score& score);
+void target_decode(Score& score);
 void target_block(Score& score);
 
 }  // namespace sluice::bench

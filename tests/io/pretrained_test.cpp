@@ -74,6 +74,12 @@ TEST_CASE("a checkpoint folder becomes a model", "[io]") {
   CHECK_FALSE(toy.config.heads);
   CHECK(toy.weight(2) == 7.f);
   CHECK(load_pretrained<Random>(folder.path()).weight(0) == 7.f);
+  write_file(folder / "config.json",
+             R"({"architectures":["ToyForCausalLM"],"hidden_size":3,"heads":"auto",)"
+             R"("hidden_act":"auto"})");
+  const auto automatic = load_pretrained<Toy>(folder.path());
+  CHECK_FALSE(automatic.config.heads);
+  CHECK(automatic.config.activation == "auto");
 }
 
 TEST_CASE("infinite numbers are read as published files write them", "[io]") {

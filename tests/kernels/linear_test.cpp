@@ -6,6 +6,7 @@
 #include <sluice/kernels/linear/linear.hpp>
 #include <sluice/parallel/thread_team.hpp>
 
+#include <array>
 #include <cstring>
 
 using namespace sluice;
@@ -77,8 +78,25 @@ TEMPLATE_TEST_CASE("the linear layer and its gradients equal their definitions",
       }
 }
 
+TEST_CASE("a token that meets many weights", "[linear]") {
+  const Index in = 517, out = 391;
+  Problem<double> p(2, in, out);
+  p.run();
+  for (Index i = 0; i < 2; ++i)
+    for (Index j = 0; j < out; ++j) {
+      double sum = p.bias(j);
+      for (Index k = 0; k < in; ++k) sum += p.x(i, k) * p.weight(j, k);
+      REQUIRE(std::abs(sum - p.y(i, j)) <= 1e-12);
+    }
+}
+
 TEST_CASE("threads change no bit of a linear layer", "[linear]") {
-  Problem<float> alone(500, 130, 70), shared(500, 130, 70);
+  // Many tokens, and a few that meet more weights than a near cache holds.
+  const auto [rows, in, out] =
+      GENERATE(std::array<Index, 3>{500, 130, 70}, std::array<Index, 3>{1, 517, 391},
+               std::array<Index, 3>{3, 70'000, 6});
+  CAPTURE(rows, in, out);
+  Problem<float> alone(rows, in, out), shared(rows, in, out);
   ThreadTeam team(3);
   Arena arena;
   alone.run();

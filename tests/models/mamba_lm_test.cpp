@@ -63,6 +63,7 @@ TEST_CASE("a Mamba folder that does not fit is refused by name", "[model][mamba]
   CHECK_NOTHROW(load_pretrained<MambaForCausalLM<float>>(folder.path()));
   // A tensor of another shape, one that is missing, and one that is too much.
   CHECK(contains(error(small_json + R"(, "time_step_rank": 3})"), "mixer.x_proj.weight"));
+  CHECK(contains(error(small_json + R"(, "time_step_rank": "auto"})"), "mixer.x_proj.weight"));
   CHECK(contains(error(small_json + R"(, "use_bias": true})"), "mixer.in_proj.bias"));
   CHECK(contains(error(small_json + R"(, "use_conv_bias": false})"), "mixer.conv1d.bias"));
 }

@@ -18,7 +18,8 @@
 ///       }
 ///     };
 ///
-/// An option that is absent or null keeps the member's initial value. Members are bool, integers,
+/// An option that is absent, null, or "auto" where a text does not belong, keeps the member's
+/// initial value. Members are bool, integers,
 /// floating-point numbers, std::string, std::array of these, or std::optional of them. Keys in
 /// neither list are ignored; a key whose value the model cannot honour belongs in `options()`, and
 /// the model's constructor throws ArgumentError about it.
@@ -130,7 +131,9 @@ Config read_config(const nlohmann::json& json, const std::string& file) {
     using T = typename ValueOf<std::remove_cvref_t<decltype(member)>>::type;
     const auto found = json.find(std::string(key.name));
     const auto name = "key " + in_quotes(key.name);
-    if (found == json.end() || found->is_null()) {
+    const bool automatic =
+        !needed && !std::same_as<T, std::string> && found != json.end() && *found == "auto";
+    if (found == json.end() || found->is_null() || automatic) {
       if (needed) throw CheckpointError(file + ": " + name + " is missing");
       return;
     }

@@ -30,8 +30,10 @@ class TokenStream {
     tape_.freeze_parameters();
   }
 
-  TokenStream(const TokenStream& other)
-      : model_(other.model_), state_(other.state_), tape_(other.tape_.executor()) {
+  TokenStream(const TokenStream& other) : TokenStream(other, other.tape_.executor()) {}
+  /// A copy whose work is shared by other threads.
+  TokenStream(const TokenStream& other, Executor executor)
+      : model_(other.model_), state_(other.state_), tape_(executor) {
     tape_.freeze_parameters();
   }
   TokenStream& operator=(const TokenStream&) = delete;

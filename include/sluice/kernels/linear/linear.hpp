@@ -30,8 +30,12 @@ void require_linear(std::string_view where, const View<const Scalar, 2>& x,
 /// Rows of weights that share one pass over x: enough independent sums to hide their latency.
 inline constexpr int dot_rows = 4;
 
-/// y[0 .. Rows) = weight rows times x.
-template <class Arch, int Rows, class Scalar>
+/// Weights beyond this many bytes are not in a near cache when they are read.
+inline constexpr Index near_bytes = Index{1} << 18;
+
+/// y[0 .. Rows) = weight rows times x. With `Far` the rows behind these are asked for meanwhile:
+/// the processor itself sees a new stream in every row, and begins each with a wait.
+template <class Arch, int Rows, bool Far, class Scalar>
 void dots(Index n, const Scalar* weight, Index stride, const Scalar* x, Scalar* y) noexcept {
   using B = simd::Batch<Scalar, Arch>;
   B sum[Rows];
@@ -41,6 +45,7 @@ void dots(Index n, const Scalar* weight, Index stride, const Scalar* x, Scalar* 
     const B xs = simd::load<B>(x + k);
     simd::unroll<Rows>([&](auto r) SLUICE_INLINE_LAMBDA {
       sum[r] = simd::madd(simd::load<B>(weight + r * stride + k), xs, sum[r]);
+      if constexpr (Far) simd::prefetch(weight + (r + Rows) * stride + k);
     });
   }
   simd::unroll<Rows>([&](auto r) SLUICE_INLINE_LAMBDA {
@@ -50,17 +55,35 @@ void dots(Index n, const Scalar* weight, Index stride, const Scalar* x, Scalar* 
   });
 }
 
-/// y [M, out] = x weight^T for few rows: reads every weight once from memory.
+/// Columns [from, to) of y [M, out] = x weight^T for few rows: reads every weight once from memory.
+template <class Arch, bool Far, class Scalar>
+void linear_few(const View<const Scalar, 2>& x, const View<const Scalar, 2>& weight, Index from,
+                Index to, const View<Scalar, 2>& y) noexcept {
+  const Index M = x.dim(0), in = x.dim(1), stride = weight.stride(0);
+  Index j = from;
+  for (; j + dot_rows <= to; j += dot_rows) {
+    dots<Arch, dot_rows, Far>(in, weight.row(j), stride, x.row(0), y.row(0) + j);
+    for (Index i = 1; i < M; ++i)
+      dots<Arch, dot_rows, false>(in, weight.row(j), stride, x.row(i), y.row(i) + j);
+  }
+  for (; j < to; ++j)
+    for (Index i = 0; i < M; ++i)
+      dots<Arch, 1, false>(in, weight.row(j), stride, x.row(i), y.row(i) + j);
+}
+
+/// The same for all columns; many weights are shared among threads.
 template <class Arch, class Scalar>
 void linear_few(const View<const Scalar, 2>& x, const View<const Scalar, 2>& weight,
-                const View<Scalar, 2>& y) noexcept {
-  const Index M = x.dim(0), in = x.dim(1), out = weight.dim(0), stride = weight.stride(0);
-  Index j = 0;
-  for (; j + dot_rows <= out; j += dot_rows)
-    for (Index i = 0; i < M; ++i)
-      dots<Arch, dot_rows>(in, weight.row(j), stride, x.row(i), y.row(i) + j);
-  for (; j < out; ++j)
-    for (Index i = 0; i < M; ++i) dots<Arch, 1>(in, weight.row(j), stride, x.row(i), y.row(i) + j);
+                const View<Scalar, 2>& y, const Executor& executor) {
+  const Index in = x.dim(1), out = weight.dim(0);
+  if (x.dim(0) == 0) return;
+  if (in * out * Index{sizeof(Scalar)} <= near_bytes)
+    return linear_few<Arch, false>(x, weight, 0, out, y);
+  const Index part =
+      std::max<Index>(dot_rows, near_bytes / (in * Index{sizeof(Scalar)}) / dot_rows * dot_rows);
+  executor.for_each((out + part - 1) / part, [&](Index task) {
+    linear_few<Arch, true>(x, weight, task * part, std::min(out, (task + 1) * part), y);
+  });
 }
 
 }  // namespace detail
@@ -87,7 +110,7 @@ void linear(const View<const Scalar, 2>& x,
       for (Index j = 0; j < out; ++j) y.row(i)[j] += bias.data()[j];
   };
   if (M < detail::few_rows) {
-    detail::linear_few<Arch>(x, weight, y);
+    detail::linear_few<Arch>(x, weight, y, workspace.executor);
     return add_bias(0, M);
   }
   Scratch scratch(workspace);
