@@ -44,6 +44,27 @@ TEST_CASE("a published folder becomes a Mamba language model", "[model][mamba][i
   CHECK(mixer.x_proj.out() == 22);
 }
 
+TEST_CASE("a tied head may be in the file twice", "[model][mamba][io]") {
+  const testing::Folder folder;
+  Rng rng(12);
+  MambaForCausalLM<float> model(small(true), rng);
+  const auto ids = some_ids(1, 9, 23, 9);
+  const auto expected = logits_of(model, ids);
+  model.lm_head.emplace(8, 23, rng);
+  save_safetensors(folder / "model.safetensors", model);
+  const auto write = [&](const char* tied) {
+    std::string json = small_json;
+    json.replace(json.rfind("false"), 5, tied);
+    testing::write_file(folder / "config.json", json + "}");
+  };
+  write("true");
+  testing::require_close("logits", expected,
+                         logits_of(load_pretrained<MambaForCausalLM<float>>(folder.path()), ids),
+                         0);
+  write("false");
+  CHECK(load_pretrained<MambaForCausalLM<float>>(folder.path()).lm_head);
+}
+
 TEST_CASE("a Mamba folder that does not fit is refused by name", "[model][mamba][io][error]") {
   const testing::Folder folder;
   Rng rng(12);

@@ -12,7 +12,9 @@
 ///
 /// The constructor gives every tensor its shape and throws ArgumentError or ShapeError if it
 /// cannot honour the configuration; what it puts into the tensors is overwritten. `Config` may
-/// also be the name of a struct elsewhere: `using Config = GLAConfig;`.
+/// also be the name of a struct elsewhere: `using Config = GLAConfig;`. A model may have
+///
+///     std::string_view spare() const;   // a tensor that files may hold and it does not need
 #pragma once
 
 #include <sluice/core/fields.hpp>
@@ -77,7 +79,9 @@ Model load_pretrained(const std::filesystem::path& folder) {
   const SafetensorsFile tensors(folder / "model.safetensors");
   try {
     Model model = detail::make_model<Model>(config);
-    load_safetensors(tensors, model);
+    LoadOptions options;
+    if constexpr (requires { model.spare(); }) options.spare = model.spare();
+    load_safetensors(tensors, model, options);
     return model;
   } catch (const std::invalid_argument& e) {  // ArgumentError, ShapeError
     throw CheckpointError(file + ": " + e.what());

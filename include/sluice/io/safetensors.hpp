@@ -65,8 +65,9 @@ void save_safetensors(const std::filesystem::path& path, const Values& values,
 
 /// What `load_safetensors` lets pass.
 struct LoadOptions {
-  bool allow_missing = false;  ///< tensors the file lacks keep their values
-  bool allow_extra = false;    ///< tensors that `values` has no place for are ignored
+  bool allow_missing = false;   ///< tensors the file lacks keep their values
+  bool allow_extra = false;     ///< tensors that `values` has no place for are ignored
+  std::string_view spare = {};  ///< one such tensor that is ignored in any case
 };
 
 /// Reads every tensor of `values` from a file that has been opened.
@@ -106,7 +107,8 @@ void load_safetensors(const SafetensorsFile& file, Values& values, LoadOptions o
   for_each_tensor(check, values);
   if (!options.allow_extra)
     for (const std::string_view name : unused)
-      problems.push_back("tensor " + in_quotes(name) + " has no place in the model");
+      if (name != options.spare)
+        problems.push_back("tensor " + in_quotes(name) + " has no place in the model");
   detail::report(file, problems);
 
   // Nothing below can fail.

@@ -104,6 +104,9 @@ struct CausalLM {
     return lm_head ? (*lm_head)(y) : linear(y, backbone.embeddings.weight);
   }
 
+  /// Some files hold the head a second time where it is the embedding.
+  std::string_view spare() const { return lm_head ? "" : "lm_head.weight"; }
+
   Index vocabulary() const { return backbone.embeddings.weight.dimension(0); }
 
  private:
