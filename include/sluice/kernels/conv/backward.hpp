@@ -31,6 +31,7 @@ void activation_gradients(const Rows<Scalar>& x, Index count, Index to,
   if (silu)
     convolve<Arch>(x, count, from, to, false, [=](Index t) { return e + (t - from) * tile; });
   for (Index t = from; t < to; ++t, e += tile) {
+    if (t + rows_ahead < to) look_ahead(dy.row(x.part.row, t + rows_ahead) + x.first, count);
     const Scalar* const grad = dy.row(x.part.row, t) + x.first;
     simd::for_each_lane<Arch, Scalar>(
         count, [=]<class B>(std::type_identity<B>, Index c) SLUICE_INLINE_LAMBDA {
@@ -46,6 +47,7 @@ void input_gradients(const Rows<Scalar>& x, Index count, Index from, Index to, c
                      bool add, const Out& out) noexcept {
   for_each_taps(x.in, x.first, count, true, [&](Index i, Index n, const Scalar* taps) {
     for (Index s = from; s < to; ++s) {
+      if (s + rows_ahead < to) look_ahead(out(s + rows_ahead), count);
       Scalar* const y = out(s);
       const auto row = [&](Index j) { return e + (s - from + i + j) * tile; };
       sum_some_taps<Arch>(n, count, taps, row, i > 0 || add ? y : nullptr, y);
@@ -63,21 +65,50 @@ void add_final_gradient(const Part& p, Index first, Index count, Index s,
   for (Index c = 0; c < count; ++c) to[c] += from[c];
 }
 
+/// sums[i] += sum_t e_t (.) x_(t - W + 1 + tap + i) for N taps, added up in registers. With N = 0
+/// the sum of e alone, for the bias.
+template <class Arch, int N, class Scalar>
+void add_tap_gradients(const Rows<Scalar>& x, Index count, Index tap, const Scalar* e, Scalar* sums,
+                       Index stride) noexcept {
+  const Index from = x.part.from, to = x.part.to, oldest = tap - x.in.width() + 1;
+  simd::for_each_lane<Arch, Scalar>(
+      count, [&]<class B>(std::type_identity<B>, Index c) SLUICE_INLINE_LAMBDA {
+        B sum[N > 0 ? N : 1];
+        for (int i = 0; i < std::max(N, 1); ++i) sum[i] = simd::load<B>(sums + i * stride + c);
+        const Scalar* row[N + 1];  // of the taps; the last one comes next
+        for (int i = 0; i + 1 < N; ++i) row[i + 1] = x(from + oldest + i) + c;
+        for (Index t = from; t < to; ++t) {
+          const B d = simd::load<B>(e + (t - from) * tile + c);
+          if constexpr (N == 0) {
+            sum[0] = sum[0] + d;
+          } else {
+            row[N] = x(t + oldest + N - 1) + c;
+            simd::unroll<N>([&](auto i) SLUICE_INLINE_LAMBDA {
+              row[i] = row[i + 1];
+              sum[i] = simd::madd(d, simd::load<B>(row[i]), sum[i]);
+            });
+          }
+        }
+        for (int i = 0; i < std::max(N, 1); ++i) simd::store(sums + i * stride + c, sum[i]);
+      });
+}
+
 /// Step 2 for tokens [p.from, p.to): `sums` is W rows of weights and one of the bias, of `stride`.
 template <class Arch, class Scalar>
 void add_weight_gradients(const Rows<Scalar>& x, Index count, const Scalar* e, Scalar* sums,
                           Index stride) noexcept {
   const Index W = x.in.width();
-  for (Index t = x.part.from; t < x.part.to; ++t, e += tile)
-    for (Index i = 0; i <= W; ++i) {
-      const Scalar* const from = i < W ? x(t - W + 1 + i) : nullptr;
-      Scalar* const to = sums + i * stride;
-      simd::for_each_lane<Arch, Scalar>(
-          count, [=]<class B>(std::type_identity<B>, Index c) SLUICE_INLINE_LAMBDA {
-            const B factor = from ? simd::load<B>(from + c) : B(Scalar{1});
-            simd::store(to + c, simd::madd(simd::load<B>(e + c), factor, simd::load<B>(to + c)));
-          });
+  for (Index tap = 0; tap < W;) {
+    Scalar* const to = sums + tap * stride;
+    if (W - tap >= some_taps) {
+      add_tap_gradients<Arch, some_taps>(x, count, tap, e, to, stride);
+      tap += some_taps;
+    } else {
+      add_tap_gradients<Arch, 1>(x, count, tap, e, to, stride);
+      ++tap;
     }
+  }
+  add_tap_gradients<Arch, 0>(x, count, 0, e, sums + W * stride, stride);
 }
 
 }  // namespace detail

@@ -24,6 +24,10 @@ void convolve(const Rows<Scalar>& x, Index count, Index from, Index to, bool sil
   const Scalar* const bias = in.bias ? in.bias.data() + x.first : nullptr;
   for_each_taps(in, x.first, count, false, [&](Index i, Index n, const Scalar* taps) {
     for (Index t = from; t < to; ++t) {
+      if (t + rows_ahead < to) {
+        look_ahead(x(t + rows_ahead), count);
+        look_ahead(out(t + rows_ahead), count);
+      }
       Scalar* const y = out(t);
       const auto row = [&](Index j) { return x(t - W + 1 + i + j); };
       sum_some_taps<Arch>(n, count, taps, row, i == 0 ? bias : y, y);

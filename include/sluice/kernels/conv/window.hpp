@@ -19,6 +19,8 @@ inline constexpr Index tile = 128;
 inline constexpr Index piece = 128;
 /// Taps whose sum is made in registers.
 inline constexpr Index some_taps = 4;
+/// Tokens between asking for a row and reading it.
+inline constexpr Index rows_ahead = 4;
 /// Elements below which threads cost more than they save.
 inline constexpr Index little_work = 1 << 14;
 
@@ -49,6 +51,14 @@ SLUICE_INLINE void sum_taps(Index count, const Scalar* taps, const Scalar* const
         });
         simd::store(to + c, sum);
       });
+}
+
+/// Asks for a part of a row some tokens before it is read or written: a column of short pieces,
+/// which no machine foresees.
+template <class Scalar>
+SLUICE_INLINE void look_ahead(const Scalar* row, Index count) noexcept {
+  constexpr Index line = 64 / Index(sizeof(Scalar));
+  for (Index c = 0; c < count; c += line) simd::prefetch(row + c);
 }
 
 /// The taps of a tile, rows of `tile`, a few at a time so that any width fits on the stack. Calls
