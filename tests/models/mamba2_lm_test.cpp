@@ -81,7 +81,6 @@ TEST_CASE("a Mamba-2 folder that does not fit is refused by name", "[model][mamb
   CHECK(names(error(small_json + R"(, "use_bias": true})"), tensors,
               "backbone.layers.0.mixer.in_proj.bias"));
   CHECK(names(error(small_json + R"(, "use_conv_bias": false})"), tensors, "conv1d.bias"));
-  CHECK(names(error(small_json + R"(, "tie_word_embeddings": true})"), tensors, "lm_head.weight"));
   CHECK(names(error(small_json + R"(, "conv_kernel": 3})"), tensors, "conv1d.weight"));
 }
 
