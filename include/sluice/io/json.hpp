@@ -43,8 +43,9 @@ inline std::string with_python_numbers(const std::string& text) {
 }
 
 /// Reads a JSON file whose outermost value is an object.
-inline nlohmann::json read_json_object(const std::filesystem::path& path) {
-  constexpr std::uintmax_t largest = 16u << 20;  // bytes; published ones have a few thousand
+/// \param largest  in bytes; published configurations have a few thousand.
+inline nlohmann::json read_json_object(const std::filesystem::path& path,
+                                       std::uintmax_t largest = 16u << 20) {
   constexpr int deepest = 64;
   const auto fail = [&](const std::string& what) {
     throw CheckpointError(path.string() + ": " + what);
@@ -52,7 +53,8 @@ inline nlohmann::json read_json_object(const std::filesystem::path& path) {
   std::error_code error;
   if (!std::filesystem::exists(path, error)) fail("no such file");
   if (!std::filesystem::is_regular_file(path, error)) fail("not a regular file");
-  if (std::filesystem::file_size(path, error) > largest || error) fail("too large for a config");
+  if (std::filesystem::file_size(path, error) > largest || error)
+    fail("larger than " + std::to_string(largest >> 20) + " MiB");
   std::ifstream in(path, std::ios::binary);
   if (!in) fail("cannot be opened");
   const std::string text{std::istreambuf_iterator<char>(in), {}};
