@@ -54,10 +54,12 @@ need() {
     -o DPkg::Lock::Timeout=300 install --no-install-recommends "${missing[@]}"
 }
 
-# configure <preset> [cmake option...]: unless that has been done; cmake itself sees to later changes.
+# configure <preset> [cmake option...]: unless that has been done since a package was last installed;
+# cmake itself sees to later changes of ours.
 configure() {
   local build=$root/build/$1
-  if [ $# = 1 ] && [ "$build/build.ninja" -nt "$root/CMakePresets.json" ]; then
+  if [ $# = 1 ] && [ "$build/build.ninja" -nt "$root/CMakePresets.json" ] &&
+    ! [ /var/lib/dpkg/status -nt "$build/build.ninja" ]; then
     echo "   as before, in $build"
     return
   fi
