@@ -23,13 +23,12 @@ Pace continue_text(const Options& o, const Folder& folder, LanguageModel& model,
                    std::span<const float> logits, Printer& printer) {
   Sampler sample(o.sampler, o.seed);
   Pace pace;
-  for (std::int64_t made = 1;; ++made) {
-    const std::int64_t id = sample(logits);
-    if (!o.ignore_eos && folder.ends(id)) break;
+  std::int64_t id = sample(logits);
+  for (std::int64_t made = 1; o.ignore_eos || !folder.ends(id); ++made) {
     printer.print(id);
     if (made == o.tokens) break;
     const Clock clock;
-    logits = model.step(id);
+    id = sample(model.step(id));
     pace.seconds += clock.seconds(), ++pace.tokens;
   }
   printer.end_line();

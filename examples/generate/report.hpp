@@ -61,7 +61,8 @@ inline std::string prefill_line(const Pace& pace) {
   return "prefill  " + grouped(pace.tokens) + " tokens, " + readable(pace.rate()) + " tokens/s\n";
 }
 
-/// \param pace  of the steps; the first token needs none, since prefill ends with its logits.
+/// \param pace  of the steps and the choices after them; the first token needs no step, since
+///     prefill ends with its logits.
 inline std::string decode_line(const Pace& pace, const LanguageModel::Size& size) {
   if (pace.tokens == 0) return "decode   no step\n";
   return "decode   " + grouped(pace.tokens) + " tokens, " + readable(pace.rate()) + " tokens/s, " +
