@@ -5,8 +5,7 @@
 
 namespace forecast {
 
-Outcome run_retention(const Task& task, const Entrant& self,
-                      const std::filesystem::path& checkpoint) {
+Outcome run_retention(const Task& task, const Entry& entry) {
   using Mixer = sluice::Retention<float>;
   Mixer::Config mixer;
   mixer.num_heads = task.heads;
