@@ -3,10 +3,10 @@
 /// One line that tells how far training has come, and a polite answer to Ctrl-C.
 #pragma once
 
+#include "../common/clock.hpp"
 #include "table.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <string>
@@ -34,16 +34,7 @@ class Interrupt {
   void (*previous_)(int);
 };
 
-/// Seconds since it was made.
-class Clock {
- public:
-  double seconds() const {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
-  }
-
- private:
-  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
-};
+using examples::Clock;
 
 /// How training stands.
 struct Standing {

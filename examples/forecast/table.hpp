@@ -3,37 +3,18 @@
 /// Tables on the console: first column to the left, numbers to the right.
 #pragma once
 
+#include "../common/numbers.hpp"
+
 #include <algorithm>
-#include <cstdio>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace forecast {
 
-/// A number with so many digits after the point.
-inline std::string fixed(double value, int digits) {
-  char text[64];
-  std::snprintf(text, sizeof text, "%.*f", digits, value);
-  return text;
-}
-
-/// A number with about so many significant digits and no exponent: 0.0123, 1.23, 1016.
-inline std::string readable(double value, int significant = 3) {
-  int digits = significant - 1;
-  for (double size = value < 0 ? -value : value; size >= 10 && digits > 0; size /= 10) --digits;
-  for (double size = value < 0 ? -value : value; size < 1 && size > 0 && digits < 6; size *= 10)
-    ++digits;
-  return fixed(value, digits);
-}
-
-/// 1234567 as "1 234 567".
-inline std::string grouped(long long n) {
-  std::string text = std::to_string(n);
-  for (int i = int(text.size()) - 3; i > (n < 0 ? 1 : 0); i -= 3)
-    text.insert(std::size_t(i), 1, ' ');
-  return text;
-}
+using examples::fixed;
+using examples::grouped;
+using examples::readable;
 
 /// Characters that UTF-8 text takes on the screen, combining marks aside.
 inline std::size_t width_of(std::string_view text) {

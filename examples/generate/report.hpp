@@ -3,26 +3,18 @@
 /// What is said about a model and its speed.
 #pragma once
 
+#include "../common/clock.hpp"
+#include "../common/numbers.hpp"
 #include "folder.hpp"
 
-#include <chrono>
 #include <cmath>
 #include <cstdint>
-#include <cstdio>
 #include <string>
 
 namespace generate {
 
-/// Seconds since it was made.
-class Clock {
- public:
-  double seconds() const {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
-  }
-
- private:
-  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
-};
+using examples::Clock;
+using examples::grouped;
 
 /// Tokens and the time that they took.
 struct Pace {
@@ -32,22 +24,9 @@ struct Pace {
   double rate() const { return seconds > 0 ? double(tokens) / seconds : 0; }
 };
 
-/// 1234567 as "1 234 567".
-inline std::string grouped(std::int64_t n) {
-  std::string text = std::to_string(n);
-  for (int i = int(text.size()) - 3; i > 0; i -= 3) text.insert(std::size_t(i), 1, ' ');
-  return text;
-}
-
-/// A number from 0 on with about three significant digits and no exponent: 0.0123, 1.23, 1 016.
+/// A number of three significant digits, or all of those before the point.
 inline std::string readable(double value) {
-  if (value >= 1000) return grouped(std::llround(value));
-  int digits = 2;
-  for (double size = value; size >= 10 && digits > 0; size /= 10) --digits;
-  for (double size = value; size < 1 && size > 0 && digits < 6; size *= 10) ++digits;
-  char text[64];
-  std::snprintf(text, sizeof text, "%.*f", digits, value);
-  return text;
+  return value >= 1000 ? grouped(std::llround(value)) : examples::readable(value);
 }
 
 inline std::string model_line(const Folder& folder, const LanguageModel::Size& size,
