@@ -21,11 +21,11 @@ namespace sluice::bench {
 
 namespace {
 
-/// Megabytes that the program has ever had in memory; 0 where the system does not tell.
-double peak_megabytes() {
+/// Megabytes that the program has in memory; 0 where the system does not tell.
+double megabytes() {
   std::ifstream status("/proc/self/status");
   for (std::string line; std::getline(status, line);)
-    if (line.rfind("VmHWM:", 0) == 0) return std::stod(line.substr(6)) / 1024;
+    if (line.rfind("VmRSS:", 0) == 0) return std::stod(line.substr(6)) / 1024;
   return 0;
 }
 
@@ -54,8 +54,8 @@ void read_long(const char* name, const Block& block, Index width) {
       for (int i = 0; i < 100; ++i) aside.step(one);
       alone = std::min(alone, (now(Clock::thread) - start) / 100);
     }
-    std::printf("    at token %9ld   read %6.2f us a token   step %6.2f us   peak %7.1f MB\n",
-                long(mark), 1e6 * many, 1e6 * alone, peak_megabytes());
+    std::printf("    at token %9ld   read %6.2f us a token   step %6.2f us   %6.1f MB in memory\n",
+                long(mark), 1e6 * many, 1e6 * alone, megabytes());
     std::fflush(stdout);
     mark *= 10;
   }

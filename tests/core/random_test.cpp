@@ -150,6 +150,18 @@ TEST_CASE("streams and parts have nothing in common", "[core][random]") {
   CHECK(advanced.split(4)() == base.split(4)());  // a part does not depend on what was drawn
 }
 
+TEST_CASE("a blank generator fills with zeros", "[core][random]") {
+  Tensor<float, 1> x(7);
+  Rng blank = Rng::blank();
+  x.setConstant(3);
+  fill_uniform(x, blank, 1.f, 2.f);
+  for (Index i = 0; i < 7; ++i) CHECK(x(i) == 0);
+  x.setConstant(3);
+  fill_normal(x, blank, 1.f);
+  for (Index i = 0; i < 7; ++i) CHECK(x(i) == 0);
+  CHECK_FALSE(Rng(0).is_blank());
+}
+
 TEST_CASE("a generator for the standard library", "[core][random]") {
   STATIC_REQUIRE(std::uniform_random_bit_generator<Rng>);
   std::vector<int> x{1, 2, 3, 4, 5}, y = x;

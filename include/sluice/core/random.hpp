@@ -7,6 +7,7 @@
 /// multiply-add spelled out, so that no compiler may contract them differently.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <concepts>
@@ -25,6 +26,14 @@ class Rng {
 
   explicit Rng(std::uint64_t seed, std::uint64_t stream = 0) noexcept
       : seed_(seed), stream_(stream) {}
+
+  /// One by which tensors are filled with zeros at no cost, for a model that is read from a file.
+  static Rng blank() noexcept {
+    Rng rng(0);
+    rng.blank_ = true;
+    return rng;
+  }
+  bool is_blank() const noexcept { return blank_; }
 
   static constexpr result_type min() noexcept { return 0; }
   static constexpr result_type max() noexcept { return 0xffffffffu; }
@@ -120,12 +129,14 @@ class Rng {
   std::uint64_t seed_, stream_, counter_ = 0;
   Block block_{};
   std::size_t used_ = 4;
+  bool blank_ = false;
 };
 
 /// Fills a tensor with uniform numbers in [low, high).
 template <class Tensor>
 void fill_uniform(Tensor& x, Rng& rng, typename Tensor::Scalar low, typename Tensor::Scalar high) {
   using Scalar = typename Tensor::Scalar;
+  if (rng.is_blank()) return void(std::fill_n(x.data(), x.size(), Scalar{0}));
   for (std::ptrdiff_t i = 0; i < x.size(); ++i)
     x.data()[i] = std::fma(rng.uniform<Scalar>(), high - low, low);
 }
@@ -134,6 +145,7 @@ void fill_uniform(Tensor& x, Rng& rng, typename Tensor::Scalar low, typename Ten
 template <class Tensor>
 void fill_normal(Tensor& x, Rng& rng, typename Tensor::Scalar deviation) {
   using Scalar = typename Tensor::Scalar;
+  if (rng.is_blank()) return void(std::fill_n(x.data(), x.size(), Scalar{0}));
   for (std::ptrdiff_t i = 0; i < x.size(); ++i) x.data()[i] = deviation * rng.normal<Scalar>();
 }
 

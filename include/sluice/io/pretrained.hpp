@@ -58,7 +58,7 @@ Model make_model(const typename Model::Config& config) {
   if constexpr (std::constructible_from<Model, const typename Model::Config&>) {
     return Model(config);
   } else {
-    Rng rng(0);
+    Rng rng = Rng::blank();
     return Model(config, rng);
   }
 }
