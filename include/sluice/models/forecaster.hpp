@@ -67,7 +67,7 @@ struct Forecaster {
         recent(c.variates, c.recent),
         skip(c.variates * c.recent, c.horizon * c.variates, rng, {.bias = true, .deviation = 1e-3}),
         embed(c.variates * c.recent, c.width, rng, {.bias = true}),
-        norm(c.width, norm_eps),
+        norm(c.width),
         head(c.width, c.horizon * c.variates, rng, {.bias = false, .deviation = 1e-4}) {
     if (c.past > 0) own.emplace(c.variates, c.past, c.horizon);
     if (c.covariates > 0) {
@@ -112,7 +112,7 @@ struct Forecaster {
   }
 
  private:
-  static constexpr double norm_eps = 1e-6;
+  static constexpr double norm_eps = 1e-5;  // of the blocks
 
   Variable<S, 3> run(const Variable<S, 3>& x, State& state, Rng* masks) const {
     const auto thin = [&](const Variable<S, 3>& v, double probability) {
