@@ -2,17 +2,18 @@
 #include "support/catch.hpp"
 #include "support/gla_problem.hpp"
 
+#include <sluice/parallel/thread_team.hpp>
+
 using namespace sluice;
 using namespace sluice::testing;
 using gla::GateKind;
 
 namespace {
 
-const GlaShape shapes[] = {{1, 1, 1, 1, 1, 1},
-                           {2, 17, 3, 3, 8, 16},
-                           {1, 67, 1, 2, 5, 19},
-                           {1, 100, 2, 4, 20, 36},
-                           {2, 33, 1, 1, 16, 64}};
+const GlaShape shapes[] = {
+    {1, 1, 1, 1, 1, 1},    {2, 17, 3, 3, 8, 16}, {1, 67, 1, 2, 5, 19}, {1, 100, 2, 4, 20, 36},
+    {2, 33, 1, 1, 16, 64}, {1, 45, 1, 9, 6, 7},  // many heads of v share one of q
+    {2, 35, 2, 16, 5, 4}};
 const GateKind kinds[] = {GateKind::none, GateKind::constant, GateKind::scalar, GateKind::vector};
 
 // float: the rounding of a recurrence of a hundred tokens, relative to the largest entry.
@@ -140,10 +141,11 @@ TEST_CASE("strong decay leaves no subnormal number behind", "[gla][gradient]") {
 
 TEST_CASE("gradients are added to or overwrite, as asked; absent ones are skipped",
           "[gla][gradient]") {
-  const GlaProblem<double> p({1, 40, 1, 2, 5, 6}, GateKind::vector, true, 1.);
+  const Index heads = GENERATE(2, 9);
+  const GlaProblem<double> p({1, 40, 1, heads, 5, 6}, GateKind::vector, true, 1.);
   const auto once = backward(p);
   const auto in = p.inputs();
-  Tensor<double, 4> saved(gla::saved_states(in), 2, 5, 6), o(p.v.dimensions());
+  Tensor<double, 4> saved(gla::saved_states(in), heads, 5, 6), o(p.v.dimensions());
   auto state = p.state;
   gla::forward(in, p.scale, state, o, {}, saved);
   for (const bool accumulate : {false, true}) {
@@ -166,6 +168,24 @@ TEST_CASE("gradients are added to or overwrite, as asked; absent ones are skippe
   gla::backward(in, p.scale, View<const double, 4>(saved), p.dout, r.dstate, {.dv = r.dv});
   REQUIRE(largest_error(once.dv, r.dv) == 0);
   REQUIRE(largest_error(once.dstate, r.dstate) == 0);
+}
+
+TEST_CASE("threads change no bit of a gradient", "[gla][gradient]") {
+  ThreadTeam three(3), seven(7);
+  for (const GlaShape& shape : {GlaShape{2, 67, 3, 6, 8, 16}, GlaShape{1, 67, 1, 9, 8, 16}})
+    for (const bool bonus : {false, true}) {
+      const GlaProblem<float> p(shape, GateKind::vector, bonus, 1.f);
+      const auto alone = backward(p);
+      for (const Executor executor : {Executor(three), Executor(seven)}) {
+        const auto shared = backward(p, {executor});
+        CHECK(largest_error(alone.dq, shared.dq) == 0);
+        CHECK(largest_error(alone.dk, shared.dk) == 0);
+        CHECK(largest_error(alone.dv, shared.dv) == 0);
+        CHECK(largest_error(alone.dg, shared.dg) == 0);
+        CHECK(largest_error(alone.dstate, shared.dstate) == 0);
+        if (bonus) CHECK(largest_error(alone.du, shared.du) == 0);
+      }
+    }
 }
 
 TEST_CASE("gradients too large for a cache are the same numbers", "[gla][gradient]") {

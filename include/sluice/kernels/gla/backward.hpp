@@ -7,7 +7,65 @@
 #include <sluice/core/compiled.hpp>
 #include <sluice/kernels/gla/chunk_backward.hpp>
 
+#include <array>
+
 namespace sluice::gla {
+
+namespace detail {
+
+/// The heads of v that share a head of q and k, in parts for different threads. Every part but the
+/// first has gradients by q and k of its own, which are added up at the end: how many there are
+/// depends on the shapes alone, and so do the sums.
+template <class Scalar>
+class SharedGradients {
+ public:
+  SharedGradients(const Inputs<Scalar>& in, const Gradients<Scalar>& grads, Scratch& scratch)
+      : group_(in.v.dim(2) / in.q.dim(2)), parts_(group_ >= many_heads ? most_parts : 1) {
+    for (Index p = 0; p < parts_; ++p) {
+      grads_[p] = grads;
+      if (p == 0) continue;
+      for (auto view : {&Gradients<Scalar>::dq, &Gradients<Scalar>::dk})
+        if (grads.*view)
+          grads_[p].*view = {scratch.allocate<Scalar>((grads.*view).size()), in.q.shape()};
+    }
+  }
+
+  /// Units of work: a part of a head of q.
+  Index units(Index heads) const noexcept { return heads * parts_; }
+  /// The first head of v of a unit; that of the next unit is its end.
+  Index first_head(Index unit) const noexcept {
+    return unit / parts_ * group_ + unit % parts_ * group_ / parts_;
+  }
+  const Gradients<Scalar>& of(Index unit) const noexcept { return grads_[unit % parts_]; }
+  /// Whether a head of a unit adds to dq and dk.
+  bool adds(Index unit, Index head) const noexcept {
+    return head != first_head(unit) || (unit % parts_ == 0 && grads_[0].accumulate);
+  }
+
+  /// Adds the parts up, a token a task.
+  void finish(const Executor& executor) const {
+    if (parts_ == 1) return;
+    const Shape<4>& shape = grads_[0].dq ? grads_[0].dq.shape() : grads_[0].dk.shape();
+    executor.for_each(shape[0] * shape[1], [&](Index token) {
+      for (auto view : {&Gradients<Scalar>::dq, &Gradients<Scalar>::dk})
+        for (Index p = 1; p < parts_ && grads_[0].*view; ++p)
+          for (Index h = 0; h < shape[2]; ++h) {
+            const Index b = token / shape[1], t = token % shape[1];
+            Scalar* const to = (grads_[0].*view).row(b, t, h);
+            const Scalar* const from = (grads_[p].*view).row(b, t, h);
+            for (Index i = 0; i < shape[3]; ++i) to[i] += from[i];
+          }
+    });
+  }
+
+ private:
+  static constexpr Index many_heads = 8, most_parts = 4;
+
+  Index group_, parts_;
+  std::array<Gradients<Scalar>, most_parts> grads_;
+};
+
+}  // namespace detail
 
 /// Gradients of gated linear attention by its inputs and its initial state.
 ///
@@ -34,16 +92,18 @@ void backward(const std::type_identity_t<Inputs<Scalar>>& in, Scalar scale,
   require_shapes("gla::backward", in, dstate, dout);
   require_gradients("gla::backward", in, grads);
   const Index K = in.q.dim(3), H = in.q.dim(2), HV = in.v.dim(2), V = in.v.dim(3);
-  const Index N = in.sequences(), group = H ? HV / H : 0;
+  const Index N = in.sequences();
   require_shape("gla::backward", "saved", saved.shape(), {saved_states(in), HV, K, V},
                 "to match the inputs");
   if (N == 0 || HV == 0) return;
   const Index keys = simd::padded<Scalar, Arch>(K), values = simd::padded<Scalar, Arch>(V);
   const Index threads = workspace.executor.concurrency();
-  const Index parts = std::min(H, (threads + N - 1) / N), tasks = N * parts;
+  Scratch scratch(workspace);
+  const detail::SharedGradients<Scalar> shared(in, grads, scratch);
+  const Index units = shared.units(H);
+  const Index parts = std::min(units, (threads + N - 1) / N), tasks = N * parts;
   const Index workers = std::min(tasks, threads);
 
-  Scratch scratch(workspace);
   const Index room = detail::BackwardScratch<Scalar>::size(keys, values);
   Scalar* rooms = scratch.allocate<Scalar>(workers * room);
   const detail::PaddedStates<Scalar> D(dstate, values, scratch);
@@ -57,27 +117,32 @@ void backward(const std::type_identity_t<Inputs<Scalar>>& in, Scalar scale,
 
   share(workspace.executor, tasks, workers, [&](Index task, Index worker) {
     const Index n = task / parts, part = task % parts;
-    const Index first = H * part / parts * group, last = H * (part + 1) / parts * group;
+    const Index first = units * part / parts, last = units * (part + 1) / parts;
+    const Index first_head = shared.first_head(first), last_head = shared.first_head(last);
     detail::BackwardScratch<Scalar> s(rooms + worker * room, keys, values);
     const Span tokens = sequence(in, n);
     const Index chunks = (tokens.end - tokens.begin + saved_every - 1) / saved_every;
-    for (Index h = first; h < last; ++h) D.enter(n, h, 0, values);
+    for (Index h = first_head; h < last_head; ++h) D.enter(n, h, 0, values);
     for (Index chunk = chunks; chunk-- > 0;)
-      for (Index h = first; h < last; ++h) {
+      for (Index h = first_head, unit = first; h < last_head; ++h) {
+        while (h >= shared.first_head(unit + 1)) ++unit;
         const Index begin = tokens.begin + chunk * saved_every;
         const detail::Block block{tokens.row, begin, std::min(saved_every, tokens.end - begin), h};
         const Scalar* state = saved.row(first_saved[n] + chunk, h, 0);
         const detail::Ahead ahead =
-            chunk == 0 ? detail::Ahead{}
-                       : detail::chunk_before(
-                             in, block, saved.row(first_saved[n] + chunk - 1, h, 0), dout, grads);
+            chunk == 0
+                ? detail::Ahead{}
+                : detail::chunk_before(in, block, saved.row(first_saved[n] + chunk - 1, h, 0), dout,
+                                       shared.of(unit));
         detail::chunk_backward<Arch>(in, block, scale, state, dout, D.at(n, h), D.stride(),
                                      du ? du + (n * HV + h) * keys : nullptr,
-                                     dg ? dg + n * HV + h : nullptr, grads, s, ahead);
+                                     dg ? dg + n * HV + h : nullptr, shared.of(unit),
+                                     shared.adds(unit, h), s, ahead);
       }
-    for (Index h = first; h < last; ++h) D.leave(n, h, 0, values);
+    for (Index h = first_head; h < last_head; ++h) D.leave(n, h, 0, values);
     simd::finish_streaming();
   });
+  shared.finish(workspace.executor);
   for (Index n = 0; n < N; ++n)
     for (Index h = 0; h < HV; ++h) {
       if (dg) *grads.dg.row(0, 0, h) += dg[n * HV + h];

@@ -201,11 +201,12 @@ Ahead chunk_before(const Inputs<Scalar>& in, const Block& block, const Scalar* s
 }
 
 /// One chunk of one head. D [K, stride] goes from the gradient after the chunk to that before it.
+/// With `add_shared` dq and dk, which the heads of a group share, are added to.
 template <class Arch, class Scalar>
 void chunk_backward(const Inputs<Scalar>& in, const Block& block, Scalar scale, const Scalar* state,
                     const View<const Scalar, 4>& dout, Scalar* D, Index stride, Scalar* du,
-                    Scalar* dg_constant, const Gradients<Scalar>& grads, BackwardScratch<Scalar>& s,
-                    Ahead ahead) noexcept {
+                    Scalar* dg_constant, const Gradients<Scalar>& grads, bool add_shared,
+                    BackwardScratch<Scalar>& s, Ahead ahead) noexcept {
   const Index K = in.q.dim(3), V = in.v.dim(3), group = in.v.dim(2) / in.q.dim(2);
   Chunk<Scalar>& x = s.x;
   load_chunk<Arch>(in, block, scale, x);
@@ -234,9 +235,8 @@ void chunk_backward(const Inputs<Scalar>& in, const Block& block, Scalar scale, 
   own_gradients<Arch>(s, u, du);
   for (Index at = 0; at < block.count * x.keys; ++at) s.dq[at] *= scale;
   const Block shared{block.row, block.begin, block.count, block.head / group};
-  const bool add = grads.accumulate || block.head % group != 0;
-  if (grads.dq) store_rows<Arch>(s.dq, x.keys, add, shared, grads.dq);
-  if (grads.dk) store_rows<Arch>(s.dk, x.keys, add, shared, grads.dk);
+  if (grads.dq) store_rows<Arch>(s.dq, x.keys, add_shared, shared, grads.dq);
+  if (grads.dk) store_rows<Arch>(s.dk, x.keys, add_shared, shared, grads.dk);
   if (grads.dv) store_rows<Arch>(s.dv, x.values, grads.accumulate, block, grads.dv);
 }
 
