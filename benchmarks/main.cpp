@@ -83,6 +83,7 @@ void run_rows(int argc, char** argv) {
   register_norm();
   register_block(m.threads);
   register_model(m.threads);
+  register_long();
   register_torch();
   benchmark::RunSpecifiedBenchmarks();
   benchmark::Shutdown();

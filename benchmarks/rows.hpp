@@ -15,6 +15,7 @@ void register_linear(int threads);
 void register_norm();
 void register_block(int threads);
 void register_model(int threads);
+void register_long();
 void register_torch();  ///< none without LibTorch
 
 }  // namespace sluice::bench

@@ -4,10 +4,10 @@
 #
 #   benchmarks/run.sh [--torch] [--targets[=<word>]] [option of Google Benchmark...]
 #
-#   benchmarks/run.sh                                  every kernel against this machine's limits: 2 minutes
+#   benchmarks/run.sh                                  every kernel against this machine's limits: 4 minutes
 #   benchmarks/run.sh --targets                        ratios, raced in turns, against their targets: 1 minute
 #   benchmarks/run.sh --targets=gla                    only those of gated linear attention
-#   benchmarks/run.sh --long                           a million tokens, flat in time and memory: 5 minutes
+#   benchmarks/run.sh --long                           a million tokens, flat in time and memory: 3 minutes
 #   benchmarks/run.sh --torch --targets                with LibTorch as a rival (installs libtorch-dev, 1 GB)
 #   benchmarks/run.sh --benchmark_filter=gla/          rows whose names match
 #   benchmarks/run.sh --benchmark_filter='linear/.*/f32/rows:3072'
