@@ -85,6 +85,7 @@ inline Description read_description(const std::filesystem::path& path, const Ser
   if (d.mean.size() != series.names.size() || d.deviation.size() != series.names.size())
     fail("mean and deviation do not fit the columns");
   if (d.sizes.covariates != covariates_of(season)) fail("covariates do not fit the season");
+  if (d.sizes.width == 0 || d.sizes.recent == 0) fail("sizes are out of range");
   if (d.heads == 0 || d.sizes.width % (2 * d.heads) != 0) fail("heads do not divide the width");
   return d;
 }

@@ -96,22 +96,24 @@ void write_forecast(const Task& task, const Predictor& predict, const Contender&
               drawn ? ", forecast.png, forecast.svg" : "", checkpoints.c_str());
 }
 
+/// The one entrant that --load names.
+std::vector<Entrant> saved_entrant(const Options& o, const Description& saved) {
+  if (!o.model.empty() && o.model != saved.model)
+    throw InputError(o.load + ": holds the model " + saved.model + ", not " + o.model +
+                     " (leave --model out)");
+  const auto entrant = chosen_entrants(saved.model);
+  if (entrant.size() != 1) throw InputError(o.load + ": its model is not known: " + saved.model);
+  return entrant;
+}
+
 void run(const Options& o) {
   Series series = to_series(read_csv(o.data, o.series.separator), o.series);
   const Split borders = split(series.values.rows(), o.lookback, borders_of(series.file));
   require_enough_rows(series, borders, o.lookback, o.horizon);
   const Index season = o.season ? o.season : Index(series.time.season());
-  std::string chosen = o.model;
   std::optional<Description> saved;
-  if (!o.load.empty()) {
-    saved = read_description(o.load, series, o.horizon, season);
-    if (!chosen.empty() && chosen != saved->model)
-      throw InputError(o.load + ": holds the model " + saved->model + ", not " + chosen +
-                       " (leave --model out)");
-    chosen = saved->model;
-  }
-  const auto models = chosen_entrants(chosen.empty() ? "gla" : chosen);
-  if (models.empty()) throw InputError(o.load + ": its model '" + chosen + "' is not known");
+  if (!o.load.empty()) saved = read_description(o.load, series, o.horizon, season);
+  const auto models = saved ? saved_entrant(o, *saved) : chosen_entrants(o.model);
   if (!o.quiet) std::fputs(describe(series, borders, o.lookback, o.horizon).c_str(), stdout);
   fs::create_directories(o.out);
   const Task task = saved ? loading_task(o, std::move(series), borders, season, *saved)

@@ -29,8 +29,9 @@ inline constexpr std::array<Entrant, 5> entrants{{{"gla", "gated linear attentio
                                                   {"retention", "retention", &run_retention},
                                                   {"linear", "linear attention", &run_linear}}};
 
-/// The entrants of a --model: one, or all of them; none if it is not known.
+/// The entrants of a --model: one, the first if it is empty, or all; none if it is not known.
 inline std::vector<Entrant> chosen_entrants(std::string_view model) {
+  if (model.empty()) return {entrants.front()};
   std::vector<Entrant> chosen;
   for (const auto& e : entrants)
     if (model == "all" || model == e.key) chosen.push_back(e);
