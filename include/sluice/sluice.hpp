@@ -85,6 +85,7 @@
 #include <sluice/layers/rms_norm.hpp>
 #include <sluice/layers/short_convolution.hpp>
 #include <sluice/layers/streamable.hpp>
+#include <sluice/layers/time_step.hpp>
 #include <sluice/layers/transformer_block.hpp>
 #include <sluice/models/causal_lm.hpp>
 #include <sluice/models/forecaster.hpp>

@@ -7,11 +7,11 @@
 #include <sluice/core/fields.hpp>
 #include <sluice/layers/linear.hpp>
 #include <sluice/layers/short_convolution.hpp>
+#include <sluice/layers/time_step.hpp>
 #include <sluice/ops/poles.hpp>
 #include <sluice/ops/selective_scan.hpp>
 #include <sluice/ops/slice.hpp>
 
-#include <algorithm>
 #include <cmath>
 #include <string>
 #include <tuple>
@@ -73,10 +73,7 @@ struct Mamba {
         D(config.inner),
         out_proj(config.inner, c.width, rng, {.bias = c.bias}) {
     for (Index d = 0; d < config.inner; ++d) {
-      const double range = std::log(c.dt_max) - std::log(c.dt_min);
-      const double drawn = std::exp(std::log(c.dt_min) + range * rng.uniform<double>());
-      const double dt = std::max(drawn, c.dt_floor);
-      (*dt_proj.bias)(d) = S(dt + std::log(-std::expm1(-dt)));  // softplus of this is dt
+      (*dt_proj.bias)(d) = S(detail::draw_time_step_bias(c, rng));
       for (Index n = 0; n < c.state_size; ++n) A_log(d, n) = S(std::log(double(n + 1)));
     }
     D.setConstant(S(1));

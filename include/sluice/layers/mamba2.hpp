@@ -8,11 +8,11 @@
 #include <sluice/layers/linear.hpp>
 #include <sluice/layers/rms_norm.hpp>
 #include <sluice/layers/short_convolution.hpp>
+#include <sluice/layers/time_step.hpp>
 #include <sluice/ops/heads.hpp>
 #include <sluice/ops/slice.hpp>
 #include <sluice/ops/state_space_duality.hpp>
 
-#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <string>
@@ -82,10 +82,7 @@ struct Mamba2 {
                        .norm_before_gate = c.norm_before_gate}),
         out_proj(inner(), c.width, rng, {.bias = c.bias}) {
     for (Index h = 0; h < heads(); ++h) {
-      const double range = std::log(c.dt_max) - std::log(c.dt_min);
-      const double drawn = std::exp(std::log(c.dt_min) + range * rng.uniform<double>());
-      const double dt = std::max(drawn, c.dt_floor);
-      dt_bias(h) = S(dt + std::log(-std::expm1(-dt)));  // softplus of this is dt
+      dt_bias(h) = S(detail::draw_time_step_bias(c, rng));
       A_log(h) = S(std::log(c.A_low + (c.A_high - c.A_low) * rng.uniform<double>()));
     }
     D.setConstant(S(1));
