@@ -3,20 +3,19 @@
 /// The program `forecast` from outside: exit codes, messages and files.
 
 #include "support/catch.hpp"
+#include "support/program.hpp"
 
-#include <array>
-#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <string>
 
-#include <sys/wait.h>
 #include <unistd.h>
 
 namespace {
 
 namespace fs = std::filesystem;
+using sluice::testing::Answer;
 
 /// A folder of its own that goes away again.
 struct Folder {
@@ -32,29 +31,13 @@ struct Folder {
   }
 };
 
-struct Answer {
-  int code;
-  std::string text;  ///< of stdout and stderr
-};
-
 Answer run(const std::string& arguments) {
-  std::FILE* pipe = ::popen(("'" FORECAST_PROGRAM "' " + arguments + " 2>&1").c_str(), "r");
-  REQUIRE(pipe != nullptr);
-  Answer answer{0, {}};
-  std::array<char, 4096> piece;
-  while (const std::size_t n = std::fread(piece.data(), 1, piece.size(), pipe))
-    answer.text.append(piece.data(), n);
-  const int status = ::pclose(pipe);
-  answer.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  return answer;
+  return sluice::testing::run_program(FORECAST_PROGRAM, arguments);
 }
 
 void check_refused(const std::string& arguments, const std::string& message) {
-  const Answer answer = run(arguments);
-  CAPTURE(arguments, answer.text);
-  CHECK(answer.code == 2);
-  CHECK(answer.text.find("forecast: ") == 0);
-  CHECK(answer.text.find(message) != std::string::npos);
+  CAPTURE(arguments);
+  sluice::testing::check_refused("forecast", run(arguments), message);
 }
 
 std::string ramp(int rows) {

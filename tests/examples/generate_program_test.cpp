@@ -3,6 +3,7 @@
 /// The program `generate` from outside: tokens, exit codes and messages.
 
 #include "support/catch.hpp"
+#include "support/program.hpp"
 
 #include <sluice/core/tensor.hpp>
 #include <sluice/io/safetensors.hpp>
@@ -10,47 +11,29 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
-#include <array>
-#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <string>
 #include <vector>
 
-#include <sys/wait.h>
 #include <unistd.h>
 
 namespace {
 
 namespace fs = std::filesystem;
+using sluice::testing::Answer;
 using Ids = std::vector<std::int64_t>;
 
 const fs::path golden = SLUICE_GOLDEN;
 
-struct Answer {
-  int code;
-  std::string text;  ///< of stdout and stderr
-};
-
 Answer run(const std::string& arguments) {
-  std::FILE* pipe = ::popen(("'" GENERATE_PROGRAM "' " + arguments + " 2>&1").c_str(), "r");
-  REQUIRE(pipe != nullptr);
-  Answer answer{0, {}};
-  std::array<char, 4096> piece;
-  while (const std::size_t n = std::fread(piece.data(), 1, piece.size(), pipe))
-    answer.text.append(piece.data(), n);
-  const int status = ::pclose(pipe);
-  answer.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  return answer;
+  return sluice::testing::run_program(GENERATE_PROGRAM, arguments);
 }
 
 void check_refused(const std::string& arguments, const std::string& message) {
-  const Answer answer = run(arguments);
-  CAPTURE(arguments, answer.text, message);
-  CHECK(answer.code == 2);
-  CHECK(answer.text.find("generate: ") == 0);
-  CHECK(answer.text.find(message) != std::string::npos);
+  CAPTURE(arguments);
+  sluice::testing::check_refused("generate", run(arguments), message);
 }
 
 std::string join(const Ids& ids, char between) {
