@@ -41,7 +41,7 @@ Outcome run_model(const Task& task, const Entry& entry, const typename Mixer::Co
   using Model = sluice::Forecaster<Mixer>;
   const Options& o = task.options;
   Outcome outcome;
-  sluice::Rng rng(o.seed);
+  sluice::Rng rng = o.load.empty() ? sluice::Rng(o.seed) : sluice::Rng::blank();
   Model model(task.sizes, mixer, rng);
   outcome.parameters = sluice::count(model);
   if (o.load.empty()) {
