@@ -3,9 +3,8 @@
 /// The command line of `forecast`.
 #pragma once
 
+#include "../common/command_line.hpp"
 #include "options.hpp"
-
-#include <CLI/CLI.hpp>
 
 #include <optional>
 #include <string>
@@ -40,9 +39,7 @@ inline std::optional<Options> parse_options(int argc, const char* const* argv) {
       "Writes forecast.csv, forecast.png, forecast.svg and model.safetensors to the --out folder.\n"
       "Exit codes: 0 done, 1 failure, 2 the command line or the data needs mending.");
 
-  const auto within = [](auto least, auto most) {
-    return CLI::Range(least, most).description("");  // said when it matters
-  };
+  using examples::within;
   const auto positive = within(Index{1}, Index{1'000'000});
   const char* data = "Data";
   app.add_option("data,--data", o.data, "CSV file: one row a time step, one column a variate")
@@ -133,14 +130,7 @@ inline std::optional<Options> parse_options(int argc, const char* const* argv) {
   app.add_flag("--no-plot", no_plot, "Leave the pictures out")->group(output);
   app.add_flag("-q,--quiet", o.quiet, "Only the table at the end")->group(output);
 
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::Success& answer) {
-    app.exit(answer);
-    return {};
-  } catch (const CLI::ParseError& e) {
-    throw InputError(std::string(e.what()) + " (--help shows all options)");
-  }
+  if (!examples::parse(app, argc, argv)) return {};
   o.plot = !no_plot;
   o.series.separator = detail::parse_separator(separator);
   if (o.width % (2 * o.heads) != 0)

@@ -4,23 +4,21 @@
 /// and line, and says what to do.
 #pragma once
 
+#include "../common/input_error.hpp"
+
 #include <charconv>
 #include <cstddef>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <optional>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
 
 namespace forecast {
 
-/// Something the user can mend. The program answers with exit code 2.
-struct InputError : std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
+using examples::InputError;
 
 /// A row of a CSV file and the line on which it begins, counted from 1.
 struct CsvRow {

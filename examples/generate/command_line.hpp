@@ -3,15 +3,15 @@
 /// The command line of `generate`.
 #pragma once
 
-#include "input_error.hpp"
+#include "../common/command_line.hpp"
 #include "options.hpp"
-
-#include <CLI/CLI.hpp>
 
 #include <optional>
 #include <string>
 
 namespace generate {
+
+using examples::InputError;
 
 /// Reads the command line. Nothing when the program has already answered (--help).
 /// \throws InputError  if it makes no sense.
@@ -29,9 +29,7 @@ inline std::optional<Options> parse_options(int argc, const char* const* argv) {
       "byte-level\n"
       "byte pairs, as published for GPT-2, GPT-NeoX or Llama 3; without one there are ids.\n"
       "Exit codes: 0 done, 1 failure, 2 the command line or the folder needs mending.");
-  const auto within = [](auto least, auto most) {
-    return CLI::Range(least, most).description("");  // said when it matters
-  };
+  using examples::within;
   const std::int64_t most = 1'000'000'000;
 
   const char* text = "Text";
@@ -75,14 +73,7 @@ inline std::optional<Options> parse_options(int argc, const char* const* argv) {
       ->group(program);
   app.add_flag("-q,--quiet", o.quiet, "Only the tokens")->group(program);
 
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::Success& answer) {
-    app.exit(answer);
-    return {};
-  } catch (const CLI::ParseError& e) {
-    throw InputError(std::string(e.what()) + " (--help shows all options)");
-  }
+  if (!examples::parse(app, argc, argv)) return {};
   if (o.sampler.temperature == 0 && (o.sampler.top_k > 0 || o.sampler.top_p < 1))
     throw InputError(
         "--top-k, --top-p: without a --temperature the most probable token is taken"

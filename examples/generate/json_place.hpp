@@ -3,7 +3,7 @@
 /// A value inside a JSON file that knows where it stands, so that complaints can name the key.
 #pragma once
 
-#include "input_error.hpp"
+#include "../common/input_error.hpp"
 
 #include <sluice/io/error.hpp>
 
@@ -19,6 +19,8 @@
 #include <vector>
 
 namespace generate {
+
+using examples::InputError;
 
 class JsonPlace {
  public:

@@ -3,9 +3,9 @@
 /// Text to token ids and back, for vocabularies whose tokens are made of bytes.
 #pragma once
 
+#include "../common/input_error.hpp"
 #include "added_tokens.hpp"
 #include "byte_pairs.hpp"
-#include "input_error.hpp"
 #include "normalizer.hpp"
 #include "pre_tokenizer.hpp"
 #include "utf8.hpp"
@@ -19,6 +19,8 @@
 #include <vector>
 
 namespace generate {
+
+using examples::InputError;
 
 /// What a tokenizer is made of.
 struct TokenizerParts {

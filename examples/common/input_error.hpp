@@ -5,12 +5,12 @@
 
 #include <stdexcept>
 
-namespace generate {
+namespace examples {
 
-/// The command line, the folder or one of its files is not usable. The message says which and why;
-/// the program answers with exit code 2.
+/// The command line or a file is not usable. The message says which and why; the program answers
+/// with exit code 2.
 struct InputError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-}  // namespace generate
+}  // namespace examples
