@@ -6,10 +6,10 @@
 #include "support/report.hpp"
 #include "support/threads.hpp"
 
-#include <sluice/layers/gated_linear_attention.hpp>
-#include <sluice/layers/mamba.hpp>
-#include <sluice/layers/pre_norm.hpp>
-#include <sluice/layers/transformer_block.hpp>
+#include <sluice/layers/mixers/gated_linear_attention.hpp>
+#include <sluice/layers/mixers/mamba.hpp>
+#include <sluice/layers/blocks/mamba_block.hpp>
+#include <sluice/layers/blocks/transformer_block.hpp>
 #include <sluice/models/stream.hpp>
 
 #include <algorithm>
@@ -47,7 +47,7 @@ TransformerBlock<GatedLinearAttention<float>> gla_block() {
   return {c, 2 * width, rng};
 }
 
-PreNorm<Mamba<float>> mamba_block() {
+MambaBlock<Mamba<float>> mamba_block() {
   Rng rng(1);
   MambaConfig c;
   c.width = width;
@@ -122,13 +122,13 @@ template <class Model>
 void decode_long(const char* name, const Model& model) {
   const Index contexts[] = {1'000, 10'000, 100'000};
   const auto text = random_text(100'000, model.vocabulary());
-  TokenStream stream(model, threads(machine().threads));
+  Stream stream(model, threads(machine().threads));
   std::printf("  %s, %.0f MB of weights\n", name, 1e-6 * bytes_of_weights(model));
   Index read = 0;
   for (const Index context : contexts) {
     stream.read({text.data() + read, std::size_t(context - read)});
     read = context;
-    TokenStream alone(stream, {});
+    Stream alone(stream, {});
     double least = INFINITY;
     for (int look = 0; look < 20; ++look) {
       const double begin = now(Clock::thread);

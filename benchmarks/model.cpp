@@ -13,7 +13,7 @@ void rows_of(const std::string& name, const Make& make, int threads_used) {
   const auto decode = [=](benchmark::State& s) {
     const auto model = make();
     const auto text = random_text(s.range(0), model.vocabulary());
-    TokenStream stream(model, threads(threads_used));
+    Stream stream(model, threads(threads_used));
     stream.read(text);
     Work w{.tokens = 1, .threads = threads_used};
     if (threads_used == 1) w.reads = bytes_of_weights(model);  // the limit is of one core
@@ -22,7 +22,7 @@ void rows_of(const std::string& name, const Make& make, int threads_used) {
   const auto prefill = [=](benchmark::State& s) {
     const auto model = make();
     const auto text = random_text(s.range(0), model.vocabulary());
-    TokenStream stream(model, threads(threads_used));
+    Stream stream(model, threads(threads_used));
     const double tokens = double(text.size());
     measure<float>(
         s, {.tokens = tokens, .flop = tokens * prefill_flop(model), .threads = threads_used},

@@ -6,7 +6,7 @@
 #include <sluice/core/random.hpp>
 #include <sluice/core/tape.hpp>
 #include <sluice/core/tensor.hpp>
-#include <sluice/models/gla_lm.hpp>
+#include <sluice/models/language/gla_lm.hpp>
 
 namespace sluice::bench {
 

@@ -5,9 +5,9 @@
 
 #include <sluice/core/fields.hpp>
 #include <sluice/core/random.hpp>
-#include <sluice/models/mamba2_lm.hpp>
-#include <sluice/models/mamba_lm.hpp>
-#include <sluice/models/token_stream.hpp>
+#include <sluice/models/language/mamba2_lm.hpp>
+#include <sluice/models/language/mamba_lm.hpp>
+#include <sluice/models/stream.hpp>
 
 #include <cstdint>
 #include <vector>

@@ -20,7 +20,7 @@ void read_weights(const Model& model) {
 
 template <class Model>
 void decode(const std::string& name, const Model& model, Contest::Target target, Score& score) {
-  TokenStream stream(model);
+  Stream stream(model);
   stream.read(random_text(100, model.vocabulary()));
   Contest c(
       "decode, " + name, [&] { stream.step(7); }, 2 * double(count(model)));

@@ -5,7 +5,7 @@
 
 #include "baseline_set.hpp"
 
-#include <sluice/models/forecaster.hpp>
+#include <sluice/models/forecasting/forecaster.hpp>
 
 #include <cmath>
 #include <memory>

@@ -118,7 +118,7 @@ double train(Model& model, const ModelInputs& inputs, const Matrix& rows, const 
       clip_by_global_norm(gradient, 1);
       optimizer.step(model, gradient, rate(step));
       average.update(model);
-      loss_sum += *loss.value.data();
+      loss_sum += loss.value();
       standing.train = loss_sum / (i + 1);
       standing.done = double(step + 1) / steps;
       standing.rows_per_second = double(step + 1) * double(batch_rows) / clock.seconds();

@@ -7,7 +7,7 @@
 
 #include <sluice/core/fields.hpp>
 #include <sluice/io/pretrained.hpp>
-#include <sluice/models/token_stream.hpp>
+#include <sluice/models/stream.hpp>
 
 namespace generate {
 
@@ -32,7 +32,7 @@ class OpenedModel : public LanguageModel {
 
  private:
   Model model_;
-  sluice::TokenStream<Model> stream_;  ///< refers to model_
+  sluice::Stream<Model> stream_;  ///< refers to model_
 };
 
 }  // namespace generate

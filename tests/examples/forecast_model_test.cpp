@@ -7,7 +7,7 @@
 #include <forecast/task.hpp>
 #include <forecast/training.hpp>
 
-#include <sluice/layers/gated_linear_attention.hpp>
+#include <sluice/layers/mixers/gated_linear_attention.hpp>
 
 using namespace forecast;
 

@@ -2,8 +2,8 @@
 #include "support/catch.hpp"
 #include "support/tensor.hpp"
 
-#include <sluice/layers/checkpoint.hpp>
-#include <sluice/layers/gated_linear_attention.hpp>
+#include <sluice/layers/blocks/checkpoint.hpp>
+#include <sluice/layers/mixers/gated_linear_attention.hpp>
 #include <sluice/ops/loss.hpp>
 
 #include <algorithm>
@@ -65,7 +65,7 @@ Gradients train(const Stack& stack, Index T, bool checkpoints) {
     y = checkpoints ? checkpoint(stack.layers[i], y, states.layers[i])
                     : stack.layers[i](y, states.layers[i]);
   const auto loss = mean_squared_error(y, View<const double, 3>(target));
-  g.loss = *loss.value.data();
+  g.loss = loss.value();
   tape.backward(loss);
   g.final_state = states, g.memory = tape.capacity();
   return g;

@@ -2,7 +2,7 @@
 #include "support/catch.hpp"
 #include "support/layer_laws.hpp"
 
-#include <sluice/layers/gated_linear_attention.hpp>
+#include <sluice/layers/mixers/gated_linear_attention.hpp>
 
 using namespace sluice;
 

@@ -3,9 +3,9 @@
 #include "support/gradient_check.hpp"
 #include "support/tensor.hpp"
 
-#include <sluice/layers/embedding.hpp>
-#include <sluice/layers/gated_feed_forward.hpp>
-#include <sluice/layers/linear.hpp>
+#include <sluice/layers/embeddings/embedding.hpp>
+#include <sluice/layers/feed_forward/gated_feed_forward.hpp>
+#include <sluice/layers/feed_forward/linear.hpp>
 
 #include <cmath>
 #include <cstdint>

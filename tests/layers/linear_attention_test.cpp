@@ -2,7 +2,7 @@
 #include "support/catch.hpp"
 #include "support/layer_laws.hpp"
 
-#include <sluice/layers/linear_attention.hpp>
+#include <sluice/layers/mixers/linear_attention.hpp>
 
 using namespace sluice;
 

@@ -2,7 +2,7 @@
 #include "support/catch.hpp"
 #include "support/layer_laws.hpp"
 
-#include <sluice/layers/mamba.hpp>
+#include <sluice/layers/mixers/mamba.hpp>
 
 #include <cmath>
 

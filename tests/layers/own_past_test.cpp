@@ -3,7 +3,7 @@
 #include "support/catch.hpp"
 #include "support/layer_laws.hpp"
 
-#include <sluice/layers/own_past.hpp>
+#include <sluice/layers/mixers/own_past.hpp>
 
 using namespace sluice;
 

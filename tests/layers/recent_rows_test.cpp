@@ -3,7 +3,7 @@
 #include "support/catch.hpp"
 #include "support/layer_laws.hpp"
 
-#include <sluice/layers/recent_rows.hpp>
+#include <sluice/layers/mixers/recent_rows.hpp>
 
 using namespace sluice;
 

@@ -2,7 +2,7 @@
 #include "support/catch.hpp"
 #include "support/layer_laws.hpp"
 
-#include <sluice/layers/retention.hpp>
+#include <sluice/layers/mixers/retention.hpp>
 
 using namespace sluice;
 

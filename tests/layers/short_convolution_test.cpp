@@ -2,7 +2,7 @@
 #include "support/catch.hpp"
 #include "support/layer_laws.hpp"
 
-#include <sluice/layers/short_convolution.hpp>
+#include <sluice/layers/mixers/short_convolution.hpp>
 
 using namespace sluice;
 

@@ -2,8 +2,8 @@
 // The laws are tested on a layer that keeps them, and on layers that break one each.
 #include "support/layer_laws.hpp"
 
-#include <sluice/layers/linear.hpp>
-#include <sluice/layers/rms_norm.hpp>
+#include <sluice/layers/feed_forward/linear.hpp>
+#include <sluice/layers/norms/rms_norm.hpp>
 
 using namespace sluice;
 using namespace sluice::testing;

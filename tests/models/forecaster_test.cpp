@@ -2,8 +2,8 @@
 #include "support/catch.hpp"
 #include "support/layer_laws.hpp"
 
-#include <sluice/layers/gated_linear_attention.hpp>
-#include <sluice/models/forecaster.hpp>
+#include <sluice/layers/mixers/gated_linear_attention.hpp>
+#include <sluice/models/forecasting/forecaster.hpp>
 #include <sluice/models/stream.hpp>
 
 using namespace sluice;

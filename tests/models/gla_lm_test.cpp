@@ -2,7 +2,7 @@
 #include "support/language_model_laws.hpp"
 
 #include <sluice/io/pretrained.hpp>
-#include <sluice/models/gla_lm.hpp>
+#include <sluice/models/language/gla_lm.hpp>
 
 #include <string>
 

@@ -3,8 +3,8 @@
 #include "support/gradient_check.hpp"
 #include "support/tensor.hpp"
 
-#include <sluice/layers/layer_norm.hpp>
-#include <sluice/layers/rms_norm.hpp>
+#include <sluice/layers/norms/layer_norm.hpp>
+#include <sluice/layers/norms/rms_norm.hpp>
 #include <sluice/ops/heads.hpp>
 #include <sluice/ops/norm.hpp>
 

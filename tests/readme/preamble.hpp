@@ -4,8 +4,8 @@
 #pragma once
 
 #include <sluice/io/pretrained.hpp>
-#include <sluice/layers/mamba.hpp>
-#include <sluice/models/forecaster.hpp>
+#include <sluice/layers/mixers/mamba.hpp>
+#include <sluice/models/forecasting/forecaster.hpp>
 
 inline sluice::Rng dice(1);
 inline sluice::Forecaster<sluice::Mamba<float>> model({.variates = 3, .horizon = 4}, {}, dice);

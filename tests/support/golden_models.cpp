@@ -6,9 +6,9 @@
 #include <sluice/core/tensor.hpp>
 #include <sluice/io/config.hpp>
 #include <sluice/io/pretrained.hpp>
-#include <sluice/models/gla_lm.hpp>
-#include <sluice/models/mamba2_lm.hpp>
-#include <sluice/models/mamba_lm.hpp>
+#include <sluice/models/language/gla_lm.hpp>
+#include <sluice/models/language/mamba2_lm.hpp>
+#include <sluice/models/language/mamba_lm.hpp>
 #include "support/golden_families.hpp"
 
 #include <algorithm>

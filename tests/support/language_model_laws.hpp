@@ -12,7 +12,7 @@
 #include <sluice/core/fields.hpp>
 #include <sluice/core/tape.hpp>
 #include <sluice/io/safetensors.hpp>
-#include <sluice/models/token_stream.hpp>
+#include <sluice/models/stream.hpp>
 #include <sluice/ops/loss.hpp>
 
 #include <algorithm>
@@ -130,17 +130,17 @@ void require_model_streams(const Model& model, Index vocabulary) {
     std::copy_n(got.data(), got.size(), logits.data());
     require_close("logits", slice_tokens(whole, t, t + 1), logits, tolerance);
   };
-  TokenStream stream(model);
+  Stream stream(model);
   check(9, stream.read(text.first(10), 4));
-  TokenStream fork = stream;
+  Stream fork = stream;
   check(10, stream.step(text[10]));
   check(T - 1, fork.read(text.subspan(10)));
 
   const std::int64_t wrong[] = {0, vocabulary};
-  CHECK_THROWS_WITH(stream.read(wrong), "TokenStream::read: ids[1] must be in [0, " +
+  CHECK_THROWS_WITH(stream.read(wrong), "Stream::read: ids[1] must be in [0, " +
                                             std::to_string(vocabulary) + "), got " +
                                             std::to_string(vocabulary));
-  CHECK_THROWS_WITH(stream.read({}), "TokenStream::read: ids must be at least one, got none");
+  CHECK_THROWS_WITH(stream.read({}), "Stream::read: ids must be at least one, got none");
   check(11, stream.step(text[11]));
   const long before = allocations();
   for (Index t = 12; t < T; ++t) stream.step(text[std::size_t(t)]);

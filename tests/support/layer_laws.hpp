@@ -10,7 +10,7 @@
 
 #include <sluice/core/each_row.hpp>
 #include <sluice/io/safetensors.hpp>
-#include <sluice/layers/streamable.hpp>
+#include <sluice/layers/layer.hpp>
 #include <sluice/ops/slice.hpp>
 
 #include <algorithm>

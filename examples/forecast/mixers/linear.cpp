@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "../run_model.hpp"
 
-#include <sluice/layers/linear_attention.hpp>
+#include <sluice/layers/mixers/linear_attention.hpp>
 
 namespace forecast {
 

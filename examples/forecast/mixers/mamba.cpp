@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "../run_model.hpp"
 
-#include <sluice/layers/mamba.hpp>
+#include <sluice/layers/mixers/mamba.hpp>
 
 namespace forecast {
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "../run_model.hpp"
 
-#include <sluice/layers/mamba2.hpp>
+#include <sluice/layers/mixers/mamba2.hpp>
 
 namespace forecast {
 

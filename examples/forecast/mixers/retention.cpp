@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "../run_model.hpp"
 
-#include <sluice/layers/retention.hpp>
+#include <sluice/layers/mixers/retention.hpp>
 
 namespace forecast {
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "../opened_model.hpp"
 
-#include <sluice/models/gla_lm.hpp>
+#include <sluice/models/language/gla_lm.hpp>
 
 namespace generate {
 

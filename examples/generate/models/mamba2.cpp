@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "../opened_model.hpp"
 
-#include <sluice/models/mamba2_lm.hpp>
+#include <sluice/models/language/mamba2_lm.hpp>
 
 namespace generate {
 

@@ -8,6 +8,8 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <tuple>
+#include <type_traits>
 
 namespace sluice {
 
@@ -39,12 +41,40 @@ void require_shape(std::string_view where, std::string_view what,
                    to_string(expected) + " " + std::string(why) + ", got " + to_string(got));
 }
 
-/// Throws `ArgumentError{"gla::chunkwise: chunk_size must be at least 1, got 0"}`.
-inline void require(bool holds, std::string_view where, std::string_view what,
-                    std::string_view expected, const std::string& got) {
+/// Words and numbers that become one text if it is needed: a warm step makes none.
+template <class... Parts>
+struct Text {
+  std::tuple<Parts...> parts;
+};
+
+/// `text("a divisor of ", n)`, for `require`. Kept for the length of the call alone.
+template <class... Parts>
+Text<const Parts&...> text(const Parts&... parts) noexcept {
+  return {std::tuple<const Parts&...>(parts...)};
+}
+
+namespace detail {
+
+inline std::string described(std::string_view words) { return std::string(words); }
+template <class Number>
+requires(std::is_arithmetic_v<Number>) std::string described(Number x) { return std::to_string(x); }
+template <class... Parts>
+std::string described(const Text<Parts...>& t) {
+  return std::apply([](const auto&... part) { return (std::string() + ... + described(part)); },
+                    t.parts);
+}
+
+}  // namespace detail
+
+/// Throws `ArgumentError{"gla::chunkwise: chunk_size must be at least 1, got 0"}` unless `holds`.
+///
+/// \param expected, got  words, a number, or a `text` of several.
+template <class Expected, class Got>
+void require(bool holds, std::string_view where, std::string_view what, const Expected& expected,
+             const Got& got) {
   if (holds) return;
   throw ArgumentError(std::string(where) + ": " + std::string(what) + " must be " +
-                      std::string(expected) + ", got " + got);
+                      detail::described(expected) + ", got " + detail::described(got));
 }
 
 }  // namespace sluice

@@ -8,85 +8,48 @@
 ///       return std::tuple{field("weight", &Linear::weight), field("bias", &Linear::bias)};
 ///     }
 ///
+/// A member is a tensor, a type with `fields()`, or a vector, array, optional or variant of these.
 /// Initialisers, optimisers, checkpoints, gradient checks and `zeros_like` all walk that list.
 #pragma once
 
+#include <sluice/core/detail/visit.hpp>
+#include <sluice/core/error.hpp>
+
 #include <cstddef>
-#include <optional>
 #include <string>
 #include <string_view>
-#include <tuple>
 #include <type_traits>
-#include <vector>
 
 namespace sluice {
 
+/// Names a member for `fields()`. An empty name adds nothing to the path of what lies below it; one
+/// with dots nests. A role holds for everything below.
 template <class Owner, class Member>
-struct Field {
-  std::string_view name;
-  Member Owner::*pointer;
-};
-
-/// Names a member for `fields()`. An empty name adds nothing to the path of what lies below it.
-template <class Owner, class Member>
-constexpr Field<Owner, Member> field(std::string_view name, Member Owner::*pointer) {
-  return {name, pointer};
+constexpr Field<Owner, Member> field(std::string_view name, Member Owner::*pointer,
+                                     Role role = Role::weight) {
+  return {name, pointer, role};
 }
 
-/// A type whose tensors are reachable through `fields()`.
-template <class T>
-concept Visitable = requires {
-  std::remove_cvref_t<T>::fields();
-};
-
-namespace detail {
-
-template <class T>
-inline constexpr bool is_vector = false;
-template <class T>
-inline constexpr bool is_vector<std::vector<T>> = true;
-template <class T>
-inline constexpr bool is_optional = false;
-template <class T>
-inline constexpr bool is_optional<std::optional<T>> = true;
-
-template <class F, class First, class... Rest>
-void visit(std::string& path, F& f, First& first, Rest&... rest) {
-  using T = std::remove_const_t<First>;
-  const std::size_t mark = path.size();
-  const auto enter = [&](std::string_view name) {
-    if (mark != 0 && !name.empty()) path += '.';
-    path += name;
-  };
-  if constexpr (Visitable<T>) {
-    const auto one = [&](const auto& member) {
-      enter(member.name);
-      visit(path, f, first.*member.pointer, rest.*member.pointer...);
-      path.resize(mark);
-    };
-    std::apply([&](const auto&... members) { (one(members), ...); }, T::fields());
-  } else if constexpr (is_vector<T>) {
-    for (std::size_t i = 0; i < first.size(); ++i) {
-      enter(std::to_string(i));
-      visit(path, f, first[i], rest[i]...);
-      path.resize(mark);
-    }
-  } else if constexpr (is_optional<T>) {
-    if (first) visit(path, f, *first, *rest...);
-  } else {
-    f(std::string_view(path), first, rest...);
-  }
+/// Throws ShapeError{"for_each_tensor: layers.0.weight must be [8, 8] in every argument, got
+/// [2, 2]"} at the first place where one of `rest` is built otherwise than `first`.
+template <Visitable First, class... Rest>
+void require_structure(std::string_view where, const First& first, const Rest&... rest) {
+  if ((... && detail::same_structure(first, rest))) return;
+  std::string path;
+  (detail::report_structure(where, path, first, rest), ...);
 }
 
-}  // namespace detail
-
-/// Calls `f(name, a_tensor, b_tensor, ...)` for every tensor of `a`, in declaration order, with
-/// the tensors at the same place in `b`, ... . Names are dotted paths, such as
-/// "blocks.0.mixer.q_proj.weight". All arguments must have the structure of the first.
+/// Calls `f(place, a_tensor, b_tensor, ...)` for every tensor of `a`, in declaration order, with
+/// the tensors at the same place in `b`, ... . A `Place` converts to its name, a dotted path such
+/// as "blocks.0.mixer.q_proj.weight", so `f` may ask for a std::string_view.
+///
+/// \throws ShapeError  unless all arguments have the structure of the first: members, lengths of
+///                     vectors, shapes of tensors. Nothing has been visited then.
 template <class F, Visitable First, class... Rest>
 void for_each_tensor(F&& f, First& first, Rest&... rest) {
+  if constexpr (sizeof...(Rest) > 0) require_structure("for_each_tensor", first, rest...);
   std::string path;
-  detail::visit(path, f, first, rest...);
+  detail::visit(path, Role::weight, f, first, rest...);
 }
 
 /// Sets every tensor of `values` to zero.

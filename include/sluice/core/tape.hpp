@@ -1,57 +1,49 @@
 // SPDX-License-Identifier: MIT
 /// \file
-/// Values that remember how they were made.
+/// One pass through a model: its memory and, while recording, the way back.
 #pragma once
 
 #include <sluice/core/arena.hpp>
+#include <sluice/core/detail/derived.hpp>
+#include <sluice/core/detail/memories.hpp>
+#include <sluice/core/detail/snapshot.hpp>
+#include <sluice/core/each_row.hpp>
 #include <sluice/core/error.hpp>
 #include <sluice/core/executor.hpp>
 #include <sluice/core/fields.hpp>
-#include <sluice/core/view.hpp>
+#include <sluice/core/random.hpp>
+#include <sluice/core/sequences.hpp>
+#include <sluice/core/variable.hpp>
 #include <sluice/core/workspace.hpp>
 
 #include <algorithm>
+#include <concepts>
 #include <cstring>
 #include <functional>
 #include <numeric>
+#include <span>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
 namespace sluice {
 
-template <class Scalar>
-class Tape;
-
-/// A tensor in flight: its value and, while somebody wants it, its gradient. Cheap to copy; the
-/// tape owns the memory. The value is read-only: only the operation that makes it writes it.
-template <class S, int Rank>
-struct Variable {
-  using Scalar = S;
-  Tape<S>* tape = nullptr;
-  View<const S, Rank> value;
-  View<S, Rank> gradient;  ///< no data when nobody asked for it
-
-  Index dim(int i) const noexcept { return value.dim(i); }
-  const Shape<Rank>& shape() const noexcept { return value.shape(); }
-};
-
-/// A variable in the making: the operation writes `out`, then hands on the variable.
-template <class S, int Rank>
-struct Result : Variable<S, Rank> {
-  View<S, Rank> out;
-};
-
 /// Owns the memory of one pass through a model and, while recording, the way back.
 ///
 /// The same model code serves three uses: on a recording tape it trains; on a plain tape it reads
 /// T tokens at once; and with T = 1 it streams. A tape is reused for pass after pass and then
-/// allocates nothing. Gradients of parameters accumulate (`+=`).
+/// allocates nothing. Gradients of parameters accumulate (`+=`). It stays where it is made, because
+/// variables point to it.
+///
+/// What a pass is, it is told after `start` or `record`, in any order, and forgets at the next:
+/// `also_record` more tensors, `train` with random numbers, `pack` several sequences into one row.
 template <class Scalar>
 class Tape {
  public:
   /// A tape whose operations share their work among the threads of `executor`.
   explicit Tape(Executor executor = {}) : executor_(executor) {}
+  Tape(const Tape&) = delete;
+  Tape& operator=(const Tape&) = delete;
 
   Executor executor() const noexcept { return executor_; }
 
@@ -62,85 +54,147 @@ class Tape {
   void start() noexcept {
     arena_.clear();
     gradients_.clear();
+    memories_.clear();
+    derived_.next_pass();
+    sequences_ = {};
     last_ = nullptr;
-    recording_ = false;
+    recording_ = training_ = walked_ = false;
   }
 
-  /// Starts a pass whose gradient by every tensor of `model` will be added to the same tensor of
+  /// Starts a pass that keeps the way back, to the gradients by inputs and whatever `also_record`
+  /// names.
+  void record() noexcept {
+    start();
+    recording_ = true;
+  }
+
+  /// The same, and the gradient by every tensor of `model` will be added to the same tensor of
   /// `gradient`.
+  /// \throws ShapeError  unless `gradient` has the structure of `model`.
   template <Visitable Model>
   void record(const Model& model, Model& gradient) {
-    start();
-    frozen_ = false;
-    derived_.clear();
-    recording_ = true;
+    record();
     also_record(model, gradient);
   }
+  template <Visitable Model>
+  void record(const Model&& model, Model& gradient) = delete;  // would dangle
 
-  /// Lets gradients flow into further tensors: a second model, or a state.
+  /// Lets gradients flow into further tensors: a second model, or a state. Integers have none.
+  /// \throws ShapeError  unless `gradient` has the structure of `values`.
   template <Visitable Values>
   void also_record(const Values& values, Values& gradient) {
     recording_ = true;
     for_each_tensor(
         [&](std::string_view, const auto& v, auto& g) {
-          if (v.size() != 0) gradients_.emplace_back(v.data(), g.data());
+          if constexpr (std::same_as<std::remove_cvref_t<decltype(*v.data())>, Scalar>)
+            if (v.size() != 0) gradients_.emplace_back(v.data(), g.data());
         },
         values, gradient);
     std::sort(gradients_.begin(), gradients_.end(), by_address);
   }
+  template <Visitable Values>
+  void also_record(const Values&& values, Values& gradient) = delete;  // would dangle
 
   bool recording() const noexcept { return recording_; }
 
-  /// Promises that no parameter changes from here on, until the next `record`: what follows from
-  /// parameters alone is then computed once and kept from pass to pass.
-  void freeze_parameters() noexcept {
-    frozen_ = true;
-    derived_.clear();
-    kept_.clear();
+  /// Turns on, for this pass, what is random in training: dropout, drop-path, noise. It is drawn
+  /// from a copy of `draws`; take another for every pass, as `rng.split(step)` gives it.
+  void train(const Rng& draws) noexcept {
+    training_ = true;
+    draws_ = draws;
   }
 
-  /// What `fill(Scalar* to)` computes from the parameter `source` and from nothing else.
+  /// Whether the pass is one of training; independent of whether it is recorded.
+  bool training() const noexcept { return training_; }
+
+  /// The random numbers of this pass. Recomputation replays them.
+  Rng& draws() noexcept { return draws_; }
+
+  /// Says that the one batch row of this pass holds several sequences, which begin at
+  /// `cu_seqlens` = [0, ..., T]. A state then has a row for each of them. Copied.
+  void pack(std::span<const Index> cu_seqlens) {
+    if (cu_seqlens.empty()) return void(sequences_ = {});
+    auto* const copy = static_cast<Index*>(arena_.allocate(sizeof(Index) * cu_seqlens.size()));
+    std::copy(cu_seqlens.begin(), cu_seqlens.end(), copy);
+    sequences_ = {copy, cu_seqlens.size()};
+  }
+
+  /// Where the packed sequences begin; empty if rows of the batch are the sequences.
+  std::span<const Index> cu_seqlens() const noexcept { return sequences_; }
+
+  /// What `fill(Scalar* to)` computes from the parameter `source` and from nothing else; kept from
+  /// pass to pass while the parameter does not change. It has no gradient.
   template <class Tensor, std::size_t Rank, class Fill>
   Variable<Scalar, int(Rank)> derived(const Tensor& source, const std::array<Index, Rank>& shape,
                                       const Fill& fill) {
-    const View<Scalar, int(Rank)> no_gradient(nullptr, shape);
     static constexpr char kind{};  // its address tells what is derived
-    for (const Derived& d : derived_)
-      if (d.source == source.data() && d.kind == &kind)
-        return {this, {d.value, shape}, no_gradient};
-    Scalar* const value = frozen_ ? allocate(kept_, shape) : allocate(shape);
-    fill(value);
-    if (frozen_) derived_.push_back({source.data(), &kind, value});
-    return {this, {value, shape}, no_gradient};
+    const auto n = static_cast<std::size_t>(source.size());
+    return {this,
+            {derived_.get(source.data(), n, &kind, elements(shape), fill), shape},
+            {nullptr, shape}};
   }
 
   /// The caller's data as the beginning of a computation; it must outlive the pass.
-  /// With `gradient` (contiguous), the gradient by the data is added there.
+  /// With a `gradient` of the same shape, the gradient by the data is added there.
+  /// \throws ShapeError  if the shapes differ.
   template <int Rank>
-  Variable<Scalar, Rank> input(View<const Scalar, Rank> x, View<Scalar, Rank> gradient = {}) {
-    return {this, x, recording_ ? gradient : View<Scalar, Rank>{nullptr, x.shape()}};
+  Variable<Scalar, Rank> input(const View<const Scalar, Rank>& x,
+                               const View<Scalar, Rank>& gradient = {}) {
+    if (gradient)
+      require_shape("Tape::input", "gradient", gradient.shape(), x.shape(), "to match x");
+    return {this, x, recording_ && gradient ? gradient : View<Scalar, Rank>(nullptr, x.shape())};
+  }
+  template <int Rank>
+  Variable<Scalar, Rank> input(const View<Scalar, Rank>& x,
+                               const View<Scalar, Rank>& gradient = {}) {
+    return input(View<const Scalar, Rank>(x), gradient);
+  }
+  template <OwningTensor X>
+  requires(std::is_lvalue_reference_v<X>) auto input(X&& x) {
+    return input(View<const Scalar, std::remove_cvref_t<X>::NumDimensions>(x));
+  }
+  template <OwningTensor X>
+  auto input(const X& x, X& gradient) {
+    return input(View<const Scalar, X::NumDimensions>(x), View<Scalar, X::NumDimensions>(gradient));
   }
 
-  /// Uninitialised room for the result of an operation on `sources`, which are variables or the
-  /// answers of `gradient_of`. It has a gradient, zero to begin with, when one of them has.
+  /// Uninitialised room for the result of an operation on `sources`: variables, or addresses of
+  /// gradients. It has a gradient, zero to begin with, when one of them has.
   template <std::size_t Rank, class... Sources>
   Result<Scalar, int(Rank)> result(const std::array<Index, Rank>& shape,
                                    const Sources&... sources) {
     const View<Scalar, int(Rank)> out(allocate(shape), shape);
     View<Scalar, int(Rank)> gradient(nullptr, shape);
-    if (recording_ && (wanted(sources) || ...)) {
-      gradient = {allocate(shape), shape};
-      std::fill_n(gradient.data(), gradient.size(), Scalar{0});
-    }
+    if (recording_ && (wanted(sources) || ...)) gradient = {zeros(elements(shape)), shape};
     return {{this, out, gradient}, out};
   }
 
-  /// Where the gradient by a parameter or a state is summed; null if nobody asked for it.
+  /// Where the gradient by a parameter is summed; null if nobody asked for it.
   template <class Tensor>
-  Scalar* gradient_of(const Tensor& x) const {
-    const auto found = std::lower_bound(gradients_.begin(), gradients_.end(),
-                                        Address{x.data(), nullptr}, by_address);
-    return found == gradients_.end() || found->first != x.data() ? nullptr : found->second;
+  Scalar* gradient_of(const Tensor& x) const noexcept {
+    return gradient_at(x.data());
+  }
+
+  /// Where the gradient by a state comes together: at first by its contents now, and after the
+  /// operation's part of the way back by those before it. Null while nobody wants it. With
+  /// `wanted`, somebody does.
+  Scalar* memory_gradient(const Scalar* state, std::size_t size, bool wanted) {
+    if (!recording_) return nullptr;
+    if (const auto* known = memories_.find(state); known && known->size == size) {
+      if (known->unchanged()) return known->gradient;
+    } else if (Scalar* const asked = gradient_at(state)) {
+      return asked;
+    }
+    return wanted ? zeros(size) : nullptr;
+  }
+
+  /// Tells that an operation has written a state, and where the gradient by its contents now comes
+  /// together.
+  void remember(const Scalar* state, std::size_t size, Scalar* gradient) {
+    if (gradient == nullptr || size == 0) return;
+    auto* const content = static_cast<Scalar*>(arena_.allocate(sizeof(Scalar) * size));
+    std::copy_n(state, size, content);
+    memories_.set({state, size, gradient, content});
   }
 
   /// Remembers how to send a gradient back. The closure is kept in the arena, so it may hold
@@ -154,24 +208,29 @@ class Tape {
         Node{[](void* c) { (*static_cast<Pullback*>(c))(); }, closure, last_};
   }
 
-  /// Sends d loss / d loss = 1 back through everything recorded.
-  /// \throws ArgumentError  if the loss was not recorded or depends on nothing that has a gradient.
+  /// Sends d loss / d loss = 1 back through everything recorded, once.
+  /// \throws ArgumentError  if the loss was not recorded, depends on nothing that has a gradient,
+  ///                        or if the pass has been walked back before.
   void backward(const Variable<Scalar, 0>& loss) {
     require(loss.gradient.data() != nullptr, "Tape::backward", "loss",
             "recorded from something with a gradient", "a constant");
+    require(!walked_, "Tape::backward", "the pass", "walked back only once", "a second call");
     *loss.gradient.data() = 1;
     backward();
   }
 
-  /// Sends back the gradients that the caller has put into results.
+  /// Sends back the gradients that the caller has put into results, once.
+  /// \throws ArgumentError  if the pass has been walked back before: gradients would count twice.
   void backward() {
-    for (Node* p = last_; p != nullptr; p = p->previous) p->call(p->closure);
+    require(!walked_, "Tape::backward", "the pass", "walked back only once", "a second call");
+    walked_ = true;
+    walk_back();
   }
 
   /// Scratch that lives until the next pass.
   template <std::size_t Rank>
   Scalar* allocate(const std::array<Index, Rank>& shape) {
-    return allocate(arena_, shape);
+    return static_cast<Scalar*>(arena_.allocate(sizeof(Scalar) * elements(shape)));
   }
 
   /// Runs a part of a plain pass, keeps its result and takes back its scratch, so that a deep
@@ -181,46 +240,67 @@ class Tape {
     const Arena::Mark mark = arena_.mark();
     auto y = f();
     if (recording_) return y;
-    SLUICE_ASSERT(y.value.contiguous());
     const Scalar* from = y.value.data();
+    if (!y.value.contiguous()) {  // gathered behind the scratch first, which its rows lie in
+      const View<Scalar, std::remove_cvref_t<decltype(y.value)>::rank> whole(allocate(y.shape()),
+                                                                             y.shape());
+      const Index n = row_length(y.value);
+      for_each_row([n](const Scalar* row, Scalar* to) { std::copy_n(row, n, to); }, y.value, whole);
+      from = whole.data();
+    }
     arena_.release(mark);
-    Scalar* to = allocate(y.shape());
-    std::memmove(to, from, sizeof(Scalar) * static_cast<std::size_t>(y.value.size()));
+    Scalar* const to = allocate(y.shape());
+    if (elements(y.shape()) != 0) std::memmove(to, from, sizeof(Scalar) * elements(y.shape()));
     y.value = {to, y.shape()};
     return y;
   }
 
   /// Calls y = f() now without recording, and once more on the way back, recorded then: the memory
-  /// of a part of a pass for a second time of its computation. `f` must do the same every time,
-  /// own nothing, and change nothing but `state`, which outlives the pass.
+  /// of a part of a pass for a second time of its computation. Random draws are replayed. `f` must
+  /// do the same every time, own nothing, and change nothing but `state`, which outlives the pass.
+  ///
+  /// \throws ArgumentError  if f changes the sizes of the state. Whatever is thrown, the tape and,
+  ///                        unless its sizes have changed, the state are as before.
   template <Visitable State, class F>
   auto recompute(State& state, F f) {
     if (!recording_) return f();
-    Scalar* const before = copy_of(state);
-    recording_ = false;
-    auto y = tidy(f);
-    recording_ = true;
-    y.gradient = {allocate(y.shape()), y.shape()};
-    std::fill_n(y.gradient.data(), y.gradient.size(), Scalar{0});
-    on_backward([this, f, s = &state, before, dy = y.gradient] {
-      const Arena::Mark mark = arena_.mark();
-      Node* const rest = std::exchange(last_, nullptr);
-      Scalar* const after = copy_of(*s);
-      put_back(before, *s);
-      const auto again = f();
-      if (again.gradient) {
-        std::copy_n(dy.data(), dy.size(), again.gradient.data());
-        backward();
+    const detail::Snapshot before(arena_, state);
+    const Rng draws = draws_;
+    const std::span<Scalar* const> gradients = memory_gradients(state);
+    auto y = [&] {
+      const Plain plain(*this);
+      try {
+        return tidy(f);
+      } catch (...) {
+        if (before.fits(state)) before.put_back(state);
+        draws_ = draws;
+        throw;
       }
-      put_back(after, *s);
-      last_ = rest;
-      arena_.release(mark);
-    });
+    }();
+    require(before.fits(state), "Tape::recompute", "the state", "of the sizes it had before f",
+            "others");
+    y.gradient = {zeros(elements(y.shape())), y.shape()};
+    remember_all(state, gradients);
+    on_backward(
+        [this, f, s = &state, before, draws, gradients, packed = sequences_, dy = y.gradient] {
+          const Replay replay(*this, *s, draws, packed);
+          before.put_back(*s);
+          remember_all(*s, gradients);
+          const auto again = f();
+          if (!again.gradient) return;
+          const Index n = row_length(dy);
+          for_each_row(
+              [n](const Scalar* from, Scalar* to) {
+                for (Index i = 0; i < n; ++i) to[i] += from[i];
+              },
+              dy, again.gradient);
+          walk_back();
+        });
     return y;
   }
 
-  /// Bytes this tape has obtained from the system.
-  std::size_t capacity() const noexcept { return arena_.capacity() + kept_.capacity(); }
+  /// Bytes this tape has obtained from the system for passes.
+  std::size_t capacity() const noexcept { return arena_.capacity(); }
 
  private:
   struct Node {
@@ -229,20 +309,76 @@ class Tape {
     Node* previous;
   };
   using Address = std::pair<const Scalar*, Scalar*>;
-  struct Derived {
-    const Scalar* source;
-    const void* kind;
-    const Scalar* value;
+
+  /// Records nothing while it lives.
+  struct Plain {
+    Tape& tape;
+    explicit Plain(Tape& t) noexcept : tape(t) { tape.recording_ = false; }
+    ~Plain() { tape.recording_ = true; }
+    Plain(const Plain&) = delete;
+    Plain& operator=(const Plain&) = delete;
+  };
+
+  /// A part of the pass for a second time; when it ends, tape and state are as they were.
+  template <class State>
+  struct Replay {
+    Tape& tape;
+    State& state;
+    Arena::Mark mark;
+    Node* last;
+    Rng draws;
+    std::span<const Index> sequences;
+    detail::Snapshot after;
+    std::span<typename detail::Memories<Scalar>::Entry> memories;
+
+    Replay(Tape& t, State& s, const Rng& first_draws, std::span<const Index> packed)
+        : tape(t),
+          state(s),
+          mark(t.arena_.mark()),
+          last(t.last_),
+          draws(t.draws_),
+          sequences(t.sequences_),
+          after(t.arena_, s) {
+      using Entry = typename detail::Memories<Scalar>::Entry;
+      const auto& entries = tape.memories_.entries();
+      auto* const copy = static_cast<Entry*>(tape.arena_.allocate(sizeof(Entry) * entries.size()));
+      std::uninitialized_copy(entries.begin(), entries.end(), copy);
+      memories = {copy, entries.size()};
+      tape.last_ = nullptr;
+      tape.draws_ = first_draws;
+      tape.sequences_ = packed;
+    }
+    ~Replay() {
+      if (after.fits(state)) after.put_back(state);
+      tape.memories_.restore(memories.data(), memories.size());
+      tape.draws_ = draws;
+      tape.sequences_ = sequences;
+      tape.last_ = last;
+      tape.arena_.release(mark);
+    }
+    Replay(const Replay&) = delete;
+    Replay& operator=(const Replay&) = delete;
   };
 
   template <std::size_t Rank>
-  static Scalar* allocate(Arena& arena, const std::array<Index, Rank>& shape) {
-    const auto n = std::accumulate(shape.begin(), shape.end(), Index{1}, std::multiplies<>{});
-    return static_cast<Scalar*>(arena.allocate(sizeof(Scalar) * static_cast<std::size_t>(n)));
+  static std::size_t elements(const std::array<Index, Rank>& shape) noexcept {
+    return static_cast<std::size_t>(
+        std::accumulate(shape.begin(), shape.end(), Index{1}, std::multiplies<>{}));
+  }
+
+  Scalar* zeros(std::size_t n) {
+    auto* const room = static_cast<Scalar*>(arena_.allocate(sizeof(Scalar) * n));
+    std::fill_n(room, n, Scalar{0});
+    return room;
   }
 
   static bool by_address(const Address& a, const Address& b) noexcept {
     return std::less<>{}(a.first, b.first);
+  }
+  Scalar* gradient_at(const Scalar* x) const noexcept {
+    const auto found =
+        std::lower_bound(gradients_.begin(), gradients_.end(), Address{x, nullptr}, by_address);
+    return found == gradients_.end() || found->first != x ? nullptr : found->second;
   }
   template <int Rank>
   static bool wanted(const Variable<Scalar, Rank>& x) noexcept {
@@ -250,23 +386,37 @@ class Tape {
   }
   static bool wanted(const Scalar* gradient) noexcept { return gradient != nullptr; }
 
-  /// All tensors of a state, one behind the other.
-  template <class State>
-  Scalar* copy_of(const State& state) {
-    Index total = 0;
-    for_each_tensor([&](std::string_view, const auto& t) { total += t.size(); }, state);
-    Scalar* const copy = allocate(std::array<Index, 1>{total});
-    Scalar* to = copy;
-    for_each_tensor(
-        [&](std::string_view, const auto& t) { to = std::copy_n(t.data(), t.size(), to); }, state);
-    return copy;
+  void walk_back() {
+    for (Node* p = last_; p != nullptr; p = p->previous) p->call(p->closure);
   }
+
+  /// Where the gradients by the tensors of a state come together, one behind the other; null for
+  /// integers.
   template <class State>
-  static void put_back(const Scalar* from, State& state) {
+  std::span<Scalar* const> memory_gradients(const State& state) {
+    std::size_t count = 0;
+    for_each_tensor([&](std::string_view, const auto&) { ++count; }, state);
+    auto** const gradients = static_cast<Scalar**>(arena_.allocate(sizeof(Scalar*) * count));
+    Scalar** next = gradients;
     for_each_tensor(
-        [&](std::string_view, auto& t) {
-          std::copy_n(from, t.size(), t.data());
-          from += t.size();
+        [&](std::string_view, const auto& t) {
+          if constexpr (std::same_as<std::remove_cvref_t<decltype(*t.data())>, Scalar>)
+            *next++ = memory_gradient(t.data(), static_cast<std::size_t>(t.size()), true);
+          else
+            *next++ = nullptr;
+        },
+        state);
+    return {gradients, count};
+  }
+
+  template <class State>
+  void remember_all(const State& state, std::span<Scalar* const> gradients) {
+    const auto* gradient = gradients.data();
+    for_each_tensor(
+        [&](std::string_view, const auto& t) {
+          if constexpr (std::same_as<std::remove_cvref_t<decltype(*t.data())>, Scalar>)
+            remember(t.data(), static_cast<std::size_t>(t.size()), *gradient);
+          ++gradient;
         },
         state);
   }
@@ -274,11 +424,12 @@ class Tape {
   Executor executor_;
   Arena arena_;
   std::vector<Address> gradients_;
+  detail::Memories<Scalar> memories_;
+  detail::DerivedValues<Scalar> derived_;
+  std::span<const Index> sequences_;
+  Rng draws_{0};
   Node* last_ = nullptr;
-  bool recording_ = false;
-  Arena kept_;  // of values derived from frozen parameters
-  std::vector<Derived> derived_;
-  bool frozen_ = false;
+  bool recording_ = false, training_ = false, walked_ = false;
 };
 
 }  // namespace sluice

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <sluice/core/assert.hpp>
+#include <sluice/core/error.hpp>
 
 #include <array>
 #include <concepts>
@@ -27,9 +28,17 @@ concept DenseTensor = requires(X& x) {
   requires static_cast<int>(std::remove_cvref_t<X>::Layout) == 1;  // Eigen::RowMajor
 };
 
+/// One that owns its elements, and takes them with it when it dies.
+template <class X>
+concept OwningTensor = requires(std::remove_cvref_t<X>& x) {
+  x.dimensions();
+  x.resize(x.dimensions());
+};
+
 /// The argument type of every kernel. Cheap to copy; never owns, never allocates.
-/// The innermost stride is 1; outer strides are free, so one head of a fused projection is a view.
-/// A view without data stands for an absent optional argument.
+/// The innermost stride is 1; outer strides are free, so one head of a fused projection is a view,
+/// and an axis of stride 0 repeats its elements. A view without data stands for an absent optional
+/// argument. A temporary tensor has no view: it would dangle.
 template <class T, int Rank>
 class View {
  public:
@@ -56,6 +65,11 @@ class View {
   requires(Rank > 0 && DenseTensor<X, T, Rank>) View(X&& x)
   noexcept : View(x.data(), shape_of(x)) {}
 
+  template <class X>
+  requires(DenseTensor<X, T, Rank>&& OwningTensor<X> && !std::is_lvalue_reference_v<X>)
+      View(X&& temporary)
+  = delete;  // would dangle
+
   /// A read-only view of the same elements, strides included.
   template <class U>
   requires(std::is_const_v<T>&& std::same_as<U, std::remove_const_t<T>>)
@@ -67,6 +81,7 @@ class View {
   Index dim(int i) const noexcept { return shape_[static_cast<std::size_t>(i)]; }
   Index stride(int i) const noexcept { return stride_[static_cast<std::size_t>(i)]; }
   const Shape& shape() const noexcept { return shape_; }
+  const Shape& strides() const noexcept { return stride_; }
 
   /// Number of elements.
   Index size() const noexcept {
@@ -83,6 +98,17 @@ class View {
       expected *= shape_[i];
     }
     return true;
+  }
+
+  /// The element at the given indices, one an axis: `loss.value()`, `y.value(b, t, d)`.
+  template <std::integral... I>
+  requires(sizeof...(I) == Rank) T& operator()(I... i) const noexcept {
+    Index offset = 0;
+    std::size_t axis = 0;
+    ((SLUICE_ASSERT(Index(i) >= 0 && Index(i) < shape_[axis]),
+      offset += static_cast<Index>(i) * stride_[axis++]),
+     ...);
+    return data_[offset];
   }
 
   /// Address of the contiguous innermost row at the given leading indices.
@@ -111,6 +137,19 @@ class View {
   Shape stride_{};
 };
 
+/// A view for an argument that is read during the call alone, so that a temporary tensor will do.
+template <class T, int Rank>
+struct Borrowed {
+  View<T, Rank> view;
+
+  Borrowed(const View<T, Rank>& x) noexcept : view(x) {}
+  Borrowed(const View<std::remove_const_t<T>, Rank>& x) noexcept requires(std::is_const_v<T>)
+      : view(x) {}
+  template <class X>
+  requires(DenseTensor<const X, T, Rank>) Borrowed(const X& x)
+  noexcept : view(x) {}
+};
+
 /// Whether all leading axes can be walked with one stride, as `rows` does.
 template <class T, int Rank>
 bool has_rows(const View<T, Rank>& x) noexcept {
@@ -125,9 +164,14 @@ bool has_rows(const View<T, Rank>& x) noexcept {
 }
 
 /// The same elements as a matrix: every leading axis folded into one, [..., D] -> [N, D].
+///
+/// \throws ShapeError  unless one stride walks all leading axes, as `has_rows` tells.
 template <class T, int Rank>
-View<T, 2> rows(const View<T, Rank>& x) noexcept {
-  SLUICE_ASSERT(has_rows(x));
+View<T, 2> rows(const View<T, Rank>& x) {
+  if (!has_rows(x))
+    throw ShapeError("rows: a view of shape " + to_string(x.shape()) +
+                     " must have leading axes that one stride walks, got strides " +
+                     to_string(x.strides()));
   if constexpr (Rank == 0) {
     return {x.data(), {1, 1}};
   } else {
@@ -146,10 +190,8 @@ template <class T, int Rank>
 View<T, Rank> slice(const View<T, Rank>& x, int axis, Index from, Index count) noexcept {
   SLUICE_ASSERT(from >= 0 && count >= 0 && from + count <= x.dim(axis));
   auto shape = x.shape();
-  Shape<Rank> stride;
-  for (int i = 0; i < Rank; ++i) stride[static_cast<std::size_t>(i)] = x.stride(i);
   shape[static_cast<std::size_t>(axis)] = count;
-  return {x.data() + from * x.stride(axis), shape, stride};
+  return {x.data() + from * x.stride(axis), shape, x.strides()};
 }
 
 }  // namespace sluice

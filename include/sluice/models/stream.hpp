@@ -1,83 +1,178 @@
 // SPDX-License-Identifier: MIT
 /// \file
-/// A model in use, one row at a time: its state and its memory, as one value.
+/// A model in use, one row or one token at a time: its state and its memory, as one value.
 #pragma once
 
+#include <sluice/core/error.hpp>
+#include <sluice/core/ids.hpp>
 #include <sluice/core/tape.hpp>
 #include <sluice/core/tensor.hpp>
-#include <sluice/layers/streamable.hpp>
+#include <sluice/layers/layer.hpp>
+#include <sluice/ops/slice.hpp>
 
 #include <algorithm>
+#include <concepts>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+#include <utility>
 
 namespace sluice {
 
-/// Reads rows and answers each. The first step is taken in the constructor, on a state that is then
-/// thrown away, so that no later one allocates. Copies go their own ways: try two futures.
+/// A causal language model: ids become what the blocks make of them, and that logits.
+template <class M>
+concept TokenModel = requires(const M& model, Tape<typename M::Scalar>& tape,
+                              View<const std::int64_t, 2> ids, typename M::State& state) {
+  model.logits(model.hidden(tape, ids, state));
+  { model.vocabulary() } -> std::convertible_to<Index>;
+};
+
+/// Reads rows, or tokens, and answers. The first step is taken in the constructor, on a state that
+/// is then thrown away, so that no later one allocates; nor do `reset`, `assign`, and assignment
+/// from a stream of the same model. Copies go their own ways: try two futures. A stream moves.
 ///
-/// The model is referred to, not copied, and may serve many streams. It must not change meanwhile.
-template <Streamable Model>
+///     Stream stream(model, 3);               // rows of 3 numbers
+///     Stream text(language_model);           // tokens
+///     save_safetensors("now.safetensors", stream.state());
+///
+/// The model is referred to, not copied, and may serve many streams.
+template <class Model>
 class Stream {
  public:
   using Scalar = typename Model::Scalar;
+  using State = typename Model::State;
+  static constexpr bool tokens = TokenModel<Model>;
+  /// Rows [B, T, width], or ids [B, T]; read during the call alone.
+  using Input =
+      std::conditional_t<tokens, Borrowed<const std::int64_t, 2>, Borrowed<const Scalar, 3>>;
+  /// [B, 1, ..]: what the model says after the newest row, or logits of the next token; good until
+  /// the next call.
+  using Answer = View<const Scalar, 3>;
 
-  /// A stream at its beginning, for rows of the given width.
-  Stream(const Model& model, Index width, Index batch = 1)
-      : model_(&model), width_(width), state_(model.initial_state(batch)), batch_(batch) {
-    warm();
-  }
+  /// A stream of rows of the given width at its beginning, its work shared by the threads of
+  /// `executor`.
+  Stream(const Model& model, Index width, Index batch = 1, Executor executor = {}) requires(!tokens)
+      : Stream(model, width, batch, executor, model.initial_state(batch)) {}
+  /// A stream of tokens at the beginning of a text, or of several.
+  explicit Stream(const Model& model, Executor executor = {}, Index batch = 1) requires(tokens)
+      : Stream(model, 1, batch, executor, model.initial_state(batch)) {}
 
-  Stream(const Stream& other)
-      : model_(other.model_), width_(other.width_), state_(other.state_), batch_(other.batch_) {
-    warm();
+  Stream(const Model&&, Index, Index = 1, Executor = {}) requires(!tokens) = delete;   // dangles
+  explicit Stream(const Model&&, Executor = {}, Index = 1) requires(tokens) = delete;  // dangles
+
+  Stream(const Stream& other) : Stream(other, other.tape_->executor()) {}
+  /// A copy whose work is shared by other threads.
+  Stream(const Stream& other, Executor executor)
+      : Stream(*other.model_, other.width_, other.batch_, executor, other.initial_) {
+    state_ = other.state_;
   }
   Stream& operator=(const Stream& other) {
-    state_ = other.state_;
-    model_ = other.model_, width_ = other.width_, batch_ = other.batch_;
-    warm();
+    if (model_ == other.model_ && batch_ == other.batch_)
+      state_ = other.state_;
+    else
+      *this = Stream(other);
     return *this;
   }
+  Stream(Stream&&) noexcept = default;
+  Stream& operator=(Stream&&) noexcept = default;
 
-  /// Reads one row of every sequence, x [B, 1, width]; the answer [B, 1, ...] is good until the
-  /// next call. Allocates nothing.
-  /// \throws ShapeError  if the row does not fit; the stream is then as it was.
-  View<const Scalar, 3> step(const View<const Scalar, 3>& x) {
-    require_shape("Stream::step", "x", x.shape(), {batch_, 1, width_}, "to fit the stream");
-    tape_.start();
-    return (*model_)(tape_.input(x), state_).value;
+  /// Reads one row, or one token, of every sequence. Allocates nothing.
+  /// \throws ShapeError, ArgumentError  if the input does not fit; the stream is then as it was.
+  Answer step(const Input& x) {
+    check("Stream::step", x.view, 1);
+    return pass(x.view);
+  }
+  Answer step(std::int64_t id) requires(tokens) { return step(ids({&id, 1})); }
+
+  /// Reads many at full speed and in bounded memory, and answers after the last.
+  ///
+  /// \param piece  most rows or tokens in a pass; the memory of a pass is proportional to it.
+  /// \returns      without data if there was nothing to read.
+  /// \throws ShapeError, ArgumentError  if the input does not fit or the piece is below 1; the
+  ///                                    stream is then as it was.
+  Answer read(const Input& x, Index piece = 512) {
+    require(piece >= 1, "Stream::read", "piece", "at least 1", piece);
+    check("Stream::read", x.view, x.view.dim(1));
+    Answer answer;
+    for (Index t = 0; t < x.view.dim(1); t += piece)
+      answer = pass(slice(x.view, 1, t, std::min(piece, x.view.dim(1) - t)));
+    return answer;
+  }
+  Answer read(std::span<const std::int64_t> text, Index piece = 512) requires(tokens) {
+    return read(ids(text), piece);
   }
 
-  /// Reads many rows, x [B, T, width], at full speed and in bounded memory, and answers none.
-  /// \throws ShapeError  if the rows do not fit; the stream is then as it was.
-  void read(const View<const Scalar, 3>& x, Index piece = 1024) {
-    require_shape("Stream::read", "x", x.shape(), {batch_, x.dim(1), width_}, "to fit the stream");
-    Tape<Scalar> tape;
-    for (Index t = 0; t < x.dim(1); t += piece) {
-      const Index count = std::min(piece, x.dim(1) - t);
-      Tensor<Scalar, 3> rows(batch_, count, width_);
-      for (Index b = 0; b < batch_; ++b)
-        for (Index i = 0; i < count; ++i)
-          std::copy_n(x.row(b, t + i), width_, rows.data() + (b * count + i) * width_);
-      tape.start();
-      (*model_)(tape.input(View<const Scalar, 3>(rows)), state_);
+  /// Back to the beginning. Allocates nothing.
+  void reset() { state_ = initial_; }
+
+  /// Goes on from a state of the model, such as one of another stream or of a file. Allocates
+  /// nothing.
+  /// \throws ShapeError  if the state is of another model or batch; the stream is then as it was.
+  void assign(const State& state) {
+    require_structure("Stream::assign", initial_, state);
+    state_ = state;
+  }
+
+  const State& state() const noexcept { return state_; }
+
+ private:
+  Stream(const Model& model, Index width, Index batch, Executor executor, State initial)
+      : model_(&model),
+        width_(width),
+        batch_(batch),
+        initial_(std::move(initial)),
+        state_(initial_),
+        tape_(std::make_unique<Tape<Scalar>>(executor)) {
+    if constexpr (tokens) {
+      const auto zero = zeros<std::int64_t>(Shape<2>{batch_, 1});
+      pass(View<const std::int64_t, 2>(zero));
+    } else {
+      const auto zero = zeros<Scalar>(Shape<3>{batch_, 1, width_});
+      pass(View<const Scalar, 3>(zero));
+    }
+    reset();
+  }
+
+  static View<const std::int64_t, 2> ids(std::span<const std::int64_t> text) {
+    return {text.data(), {1, static_cast<Index>(text.size())}};
+  }
+
+  template <class Values>
+  void check(std::string_view where, const Values& x, Index count) const {
+    if constexpr (tokens) {
+      require_shape(where, "ids", x.shape(), {batch_, count}, "to fit the stream");
+      require_ids(where, x, model_->vocabulary());
+    } else {
+      require_shape(where, "x", x.shape(), {batch_, count, width_}, "to fit the stream");
     }
   }
 
-  const typename Model::State& state() const noexcept { return state_; }
-
- private:
-  void warm() {
-    tape_.freeze_parameters();
-    auto unused = state_;
-    const auto zero = zeros<Scalar>(Shape<3>{batch_, 1, width_});
-    tape_.start();
-    (*model_)(tape_.input(View<const Scalar, 3>(zero)), unused);
+  template <class Values>
+  Answer pass(const Values& x) {
+    tape_->start();
+    if constexpr (tokens) {
+      const auto y = model_->hidden(*tape_, x, state_);
+      return model_->logits(slice(y, 1, y.dim(1) - 1, 1)).value;
+    } else {
+      const auto y = (*model_)(tape_->input(x), state_);
+      return slice(y, 1, y.dim(1) - 1, 1).value;
+    }
   }
 
   const Model* model_;
-  Index width_;
-  typename Model::State state_;
-  Index batch_;
-  Tape<Scalar> tape_;
+  Index width_, batch_;
+  State initial_, state_;
+  std::unique_ptr<Tape<Scalar>> tape_;
 };
+
+template <class Model>
+Stream(const Model&, Index) -> Stream<Model>;
+template <class Model>
+Stream(const Model&, Index, Index) -> Stream<Model>;
+template <class Model>
+Stream(const Model&) -> Stream<Model>;
+template <class Model>
+Stream(const Model&, Executor) -> Stream<Model>;
 
 }  // namespace sluice

@@ -3,7 +3,7 @@
 /// Activation functions and gates as operations on variables.
 #pragma once
 
-#include <sluice/core/tape.hpp>
+#include <sluice/core/operation.hpp>
 #include <sluice/kernels/activation/activation.hpp>
 
 #include <type_traits>
@@ -13,12 +13,12 @@ namespace sluice {
 /// y = f(x), element by element, with one of the functions of kernels/activation/functions.hpp.
 template <class F, class Scalar, int Rank>
 Variable<Scalar, Rank> activate(const F& f, const Variable<Scalar, Rank>& x) {
-  const auto y = x.tape->result(x.shape(), x);
-  kernels::activation(f, x.value, y.out);
-  if (y.gradient)
-    x.tape->on_backward(
-        [f, x, y] { kernels::activation_backward(f, x.value, y.gradient, x.gradient); });
-  return y;
+  return operation(
+      x.shape(), [&](const View<Scalar, Rank>& y) { kernels::activation(f, x.value, y); },
+      [=](auto, const View<const Scalar, Rank>& dy) {
+        kernels::activation_backward(f, x.value, dy, x.gradient);
+      },
+      x);
 }
 
 /// y = f(a) (.) b in one pass.
@@ -26,13 +26,12 @@ template <class F, class Scalar, int Rank>
 Variable<Scalar, Rank> gate(const F& f, const Variable<Scalar, Rank>& a,
                             const std::type_identity_t<Variable<Scalar, Rank>>& b) {
   require_shape("gate", "b", b.shape(), a.shape(), "to match a");
-  const auto y = a.tape->result(a.shape(), a, b);
-  kernels::gated(f, a.value, b.value, y.out);
-  if (y.gradient)
-    a.tape->on_backward([f, a, b, y] {
-      kernels::gated_backward(f, a.value, b.value, y.gradient, a.gradient, b.gradient);
-    });
-  return y;
+  return operation(
+      a.shape(), [&](const View<Scalar, Rank>& y) { kernels::gated(f, a.value, b.value, y); },
+      [=](auto, const View<const Scalar, Rank>& dy) {
+        kernels::gated_backward(f, a.value, b.value, dy, a.gradient, b.gradient);
+      },
+      a, b);
 }
 
 /// max(x, 0).

@@ -1,120 +1,119 @@
 // SPDX-License-Identifier: MIT
 /// \file
-/// Sums and products of variables, with numbers, and with parameters that are one row.
+/// Sums, differences and products of variables, with each other, with parameters and with numbers.
+///
+/// Shapes need not be equal: axes are matched from the last, and one that is missing or of length 1
+/// is repeated, as `broadcast` does. All throw ShapeError if they do not fit.
 #pragma once
 
-#include <sluice/core/tape.hpp>
-#include <sluice/core/tensor.hpp>
+#include <sluice/core/operation.hpp>
 #include <sluice/kernels/elementwise/arithmetic.hpp>
-#include <sluice/kernels/elementwise/rows.hpp>
+#include <sluice/ops/broadcast.hpp>
 
 #include <type_traits>
 
 namespace sluice {
 
-/// a + b, of one shape.
-template <class Scalar, int Rank>
-Variable<Scalar, Rank> operator+(const Variable<Scalar, Rank>& a, const Variable<Scalar, Rank>& b) {
-  require_shape("operator+", "b", b.shape(), a.shape(), "to match a");
-  const auto y = a.tape->result(a.shape(), a, b);
-  kernels::add(a.value, b.value, y.out);
-  if (y.gradient)
-    a.tape->on_backward([a, b, y] {
-      const View<const Scalar, Rank> dy = y.gradient;
-      kernels::add_scaled(dy, 1, a.gradient);
-      kernels::add_scaled(dy, 1, b.gradient);
-    });
-  return y;
+namespace detail {
+
+/// a and b as the operands of one elementwise kernel: of one shape, repeated by strides.
+template <class S, int R>
+struct Pair {
+  Variable<S, R> a, b;
+
+  template <int A, int B>
+  Pair(std::string_view where, const Variable<S, A>& a_, const Variable<S, B>& b_) {
+    const auto shape = common_shape(where, a_.shape(), b_.shape());
+    a = fit(a_, shape), b = fit(b_, shape);
+  }
+
+ private:
+  template <int Q>
+  static Variable<S, R> fit(const Variable<S, Q>& x, const Shape<R>& shape) {
+    if constexpr (R > 0)
+      if (row_length(x.value) != shape[R - 1]) return broadcast(x, shape);
+    return {x.tape, spread<R>(x.value, shape), spread<R>(x.gradient, shape)};
+  }
+};
+template <class S, int A, int B>
+Pair(std::string_view, const Variable<S, A>&, const Variable<S, B>&) -> Pair<S, (A > B ? A : B)>;
+
+}  // namespace detail
+
+/// a + b.
+template <class S, int A, int B>
+auto operator+(const Variable<S, A>& a, const Variable<S, B>& b) {
+  const detail::Pair p("operator+", a, b);
+  return operation(
+      p.a.shape(), [&](const auto& y) { kernels::add(p.a.value, p.b.value, y); },
+      [=](auto, const auto& dy) {
+        kernels::add_scaled(dy, 1, p.a.gradient);
+        kernels::add_scaled(dy, 1, p.b.gradient);
+      },
+      p.a, p.b);
 }
 
-/// a - b, of one shape.
-template <class Scalar, int Rank>
-Variable<Scalar, Rank> operator-(const Variable<Scalar, Rank>& a, const Variable<Scalar, Rank>& b) {
-  require_shape("operator-", "b", b.shape(), a.shape(), "to match a");
-  const auto y = a.tape->result(a.shape(), a, b);
-  kernels::subtract(a.value, b.value, y.out);
-  if (y.gradient)
-    a.tape->on_backward([a, b, y] {
-      const View<const Scalar, Rank> dy = y.gradient;
-      kernels::add_scaled(dy, 1, a.gradient);
-      kernels::add_scaled(dy, -1, b.gradient);
-    });
-  return y;
+/// a - b.
+template <class S, int A, int B>
+auto operator-(const Variable<S, A>& a, const Variable<S, B>& b) {
+  const detail::Pair p("operator-", a, b);
+  return operation(
+      p.a.shape(), [&](const auto& y) { kernels::subtract(p.a.value, p.b.value, y); },
+      [=](auto, const auto& dy) {
+        kernels::add_scaled(dy, 1, p.a.gradient);
+        kernels::add_scaled(dy, -1, p.b.gradient);
+      },
+      p.a, p.b);
 }
 
-/// a (.) b, element by element, of one shape.
-template <class Scalar, int Rank>
-Variable<Scalar, Rank> operator*(const Variable<Scalar, Rank>& a, const Variable<Scalar, Rank>& b) {
-  require_shape("operator*", "b", b.shape(), a.shape(), "to match a");
-  const auto y = a.tape->result(a.shape(), a, b);
-  kernels::multiply(a.value, b.value, y.out);
-  if (y.gradient)
-    a.tape->on_backward([a, b, y] {
-      const View<const Scalar, Rank> dy = y.gradient;
-      kernels::add_product(dy, b.value, a.gradient);
-      kernels::add_product(dy, a.value, b.gradient);
-    });
-  return y;
+/// a (.) b, element by element.
+template <class S, int A, int B>
+auto operator*(const Variable<S, A>& a, const Variable<S, B>& b) {
+  const detail::Pair p("operator*", a, b);
+  return operation(
+      p.a.shape(), [&](const auto& y) { kernels::multiply(p.a.value, p.b.value, y); },
+      [=](auto, const auto& dy) {
+        kernels::add_product(dy, p.b.value, p.a.gradient);
+        kernels::add_product(dy, p.a.value, p.b.gradient);
+      },
+      p.a, p.b);
 }
+
+/// x + bias, a parameter of the model.
+template <class S, int R, int Q>
+auto operator+(const Variable<S, R>& x, const Tensor<S, Q>& bias) {
+  return x + use(*x.tape, bias);
+}
+template <class S, int R, int Q>
+void operator+(const Variable<S, R>& x, const Tensor<S, Q>&& bias) = delete;  // would dangle
+
+/// x (.) weight, a parameter of the model.
+template <class S, int R, int Q>
+auto operator*(const Variable<S, R>& x, const Tensor<S, Q>& weight) {
+  return x * use(*x.tape, weight);
+}
+template <class S, int R, int Q>
+void operator*(const Variable<S, R>& x, const Tensor<S, Q>&& weight) = delete;  // would dangle
 
 /// factor x + offset.
-template <class Scalar, int Rank>
-Variable<Scalar, Rank> affine(const Variable<Scalar, Rank>& x, std::type_identity_t<Scalar> factor,
-                              std::type_identity_t<Scalar> offset) {
-  const auto y = x.tape->result(x.shape(), x);
-  kernels::affine(x.value, factor, offset, y.out);
-  if (y.gradient)
-    x.tape->on_backward([x, y, factor] {
-      kernels::add_scaled(View<const Scalar, Rank>(y.gradient), factor, x.gradient);
-    });
-  return y;
+template <class S, int R>
+Variable<S, R> affine(const Variable<S, R>& x, std::type_identity_t<S> factor,
+                      std::type_identity_t<S> offset) {
+  return operation(
+      x.shape(), [&](const View<S, R>& y) { kernels::affine(x.value, factor, offset, y); },
+      [=](auto, const View<const S, R>& dy) { kernels::add_scaled(dy, factor, x.gradient); }, x);
 }
 
 /// factor x.
-template <class Scalar, int Rank>
-Variable<Scalar, Rank> scale(const Variable<Scalar, Rank>& x, std::type_identity_t<Scalar> factor) {
+template <class S, int R>
+Variable<S, R> scale(const Variable<S, R>& x, std::type_identity_t<S> factor) {
   return affine(x, factor, 0);
 }
 
 /// x + offset.
-template <class Scalar, int Rank>
-Variable<Scalar, Rank> add_scalar(const Variable<Scalar, Rank>& x,
-                                  std::type_identity_t<Scalar> offset) {
+template <class S, int R>
+Variable<S, R> add_scalar(const Variable<S, R>& x, std::type_identity_t<S> offset) {
   return affine(x, 1, offset);
-}
-
-/// Every row of x plus a parameter. x [.., D], bias [D].
-template <class Scalar, int Rank>
-Variable<Scalar, Rank> operator+(const Variable<Scalar, Rank>& x, const Tensor<Scalar, 1>& bias) {
-  const View<const Scalar, 1> b(bias);
-  require_shape("operator+", "bias", b.shape(), {row_length(x.value)}, "to match x");
-  Scalar* db = x.tape->gradient_of(bias);
-  const auto y = x.tape->result(x.shape(), x, db);
-  kernels::add_row(x.value, b, y.out);
-  if (y.gradient)
-    x.tape->on_backward([x, y, b, db] {
-      const View<const Scalar, Rank> dy = y.gradient;
-      kernels::add_scaled(dy, 1, x.gradient);
-      kernels::add_rows(dy, View<Scalar, 1>(db, b.shape()));
-    });
-  return y;
-}
-
-/// Every row of x times a parameter, element by element. x [.., D], weight [D].
-template <class Scalar, int Rank>
-Variable<Scalar, Rank> operator*(const Variable<Scalar, Rank>& x, const Tensor<Scalar, 1>& weight) {
-  const View<const Scalar, 1> w(weight);
-  require_shape("operator*", "weight", w.shape(), {row_length(x.value)}, "to match x");
-  Scalar* dw = x.tape->gradient_of(weight);
-  const auto y = x.tape->result(x.shape(), x, dw);
-  kernels::multiply_row(x.value, w, y.out);
-  if (y.gradient)
-    x.tape->on_backward([x, y, w, dw] {
-      const View<const Scalar, Rank> dy = y.gradient;
-      kernels::add_product_row(dy, w, x.gradient);
-      kernels::add_row_products(dy, x.value, View<Scalar, 1>(dw, w.shape()));
-    });
-  return y;
 }
 
 }  // namespace sluice

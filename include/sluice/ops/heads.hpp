@@ -5,11 +5,10 @@
 
 #include <sluice/core/each_row.hpp>
 #include <sluice/core/error.hpp>
-#include <sluice/core/tape.hpp>
-#include <sluice/ops/slice.hpp>
+#include <sluice/core/operation.hpp>
+#include <sluice/ops/copy.hpp>
 
-#include <array>
-#include <string>
+#include <algorithm>
 
 namespace sluice {
 
@@ -39,9 +38,8 @@ bool heads_adjoin(const View<T, 4>& x) noexcept {
 /// \throws ArgumentError  unless `heads` divides the last axis.
 template <class Scalar>
 Variable<Scalar, 4> split_heads(const Variable<Scalar, 3>& x, Index heads) {
-  if (heads <= 0 || x.dim(2) % heads != 0)
-    require(false, "split_heads", "heads", "a divisor of " + std::to_string(x.dim(2)),
-            std::to_string(heads));
+  require(heads > 0 && x.dim(2) % heads == 0, "split_heads", "heads",
+          text("a divisor of ", x.dim(2)), heads);
   return {x.tape, detail::split_heads(x.value, heads), detail::split_heads(x.gradient, heads)};
 }
 
@@ -50,7 +48,7 @@ template <class Scalar>
 Variable<Scalar, 3> merge_heads(const Variable<Scalar, 4>& x) {
   const bool adjoin =
       detail::heads_adjoin(x.value) && (!x.gradient || detail::heads_adjoin(x.gradient));
-  const Variable<Scalar, 4> y = adjoin ? x : detail::copied(x);
+  const Variable<Scalar, 4> y = adjoin ? x : copy(x);
   return {y.tape, detail::merge_heads(y.value), detail::merge_heads(y.gradient)};
 }
 
@@ -60,31 +58,31 @@ Variable<Scalar, 3> merge_heads(const Variable<Scalar, 4>& x) {
 /// \throws ArgumentError  if `times` is below 1.
 template <class Scalar>
 Variable<Scalar, 4> repeat_heads(const Variable<Scalar, 4>& x, Index times) {
-  if (times < 1) require(false, "repeat_heads", "times", "at least 1", std::to_string(times));
+  require(times >= 1, "repeat_heads", "times", "at least 1", times);
   if (times == 1) return x;
   const Index K = x.dim(3);
-  const auto y = x.tape->result(Shape<4>{x.dim(0), x.dim(1), x.dim(2) * times, K}, x);
   // Row by row of x; the copies lie one behind the other in the result.
-  const auto grouped = [&](auto* data) {
-    return View<std::remove_pointer_t<decltype(data)>, 4>(
-        data, {x.dim(0), x.dim(1), x.dim(2), times * K});
+  const auto grouped = [=]<class T>(const View<T, 4>& y) {
+    return View<T, 4>(y.data(), {x.dim(0), x.dim(1), x.dim(2), times * K});
   };
-  for_each_row(
-      [=](const Scalar* from, Scalar* to) {
-        for (Index n = 0; n < times; ++n)
-          for (Index i = 0; i < K; ++i) to[n * K + i] = from[i];
+  return operation(
+      Shape<4>{x.dim(0), x.dim(1), x.dim(2) * times, K},
+      [&](const View<Scalar, 4>& y) {
+        for_each_row(
+            [=](const Scalar* from, Scalar* to) {
+              for (Index n = 0; n < times; ++n) to = std::copy_n(from, K, to);
+            },
+            x.value, grouped(y));
       },
-      x.value, grouped(y.out.data()));
-  if (y.gradient)
-    x.tape->on_backward([dx = x.gradient, dy = grouped(y.gradient.data()), K, times] {
-      for_each_row(
-          [=](Scalar* to, const Scalar* from) {
-            for (Index n = 0; n < times; ++n)
-              for (Index i = 0; i < K; ++i) to[i] += from[n * K + i];
-          },
-          dx, dy);
-    });
-  return y;
+      [=](auto, const View<const Scalar, 4>& dy) {
+        for_each_row(
+            [=](Scalar* to, const Scalar* from) {
+              for (Index n = 0; n < times; ++n)
+                for (Index i = 0; i < K; ++i) to[i] += from[n * K + i];
+            },
+            x.gradient, grouped(dy));
+      },
+      x);
 }
 
 }  // namespace sluice

@@ -5,12 +5,11 @@
 #pragma once
 
 #include <sluice/core/error.hpp>
-#include <sluice/core/tape.hpp>
+#include <sluice/core/operation.hpp>
 #include <sluice/kernels/loss/cross_entropy.hpp>
 #include <sluice/kernels/loss/pointwise.hpp>
 
 #include <cstdint>
-#include <string>
 #include <type_traits>
 
 namespace sluice {
@@ -25,16 +24,14 @@ Variable<Scalar, 0> pointwise_loss(const F& f, const Variable<Scalar, Rank>& pre
                                    const Constant<Scalar, Rank>& target,
                                    const Constant<Scalar, Rank>& weights = {}) {
   const auto mean = kernels::pointwise_loss(f, prediction.value, target, weights);
-  const auto loss = prediction.tape->result(Shape<0>{}, prediction);
-  *loss.out.data() = static_cast<Scalar>(mean.value);
-  if (loss.gradient)
-    prediction.tape->on_backward([=] {
-      if (mean.weight == 0) return;
-      const double scale = double(*loss.gradient.data()) / mean.weight;
-      kernels::pointwise_loss_backward(f, prediction.value, target, weights, scale,
-                                       prediction.gradient);
-    });
-  return loss;
+  return operation(
+      Shape<0>{}, [&](const auto& loss) { loss() = static_cast<Scalar>(mean.value); },
+      [=](auto, const auto& dloss) {
+        if (mean.weight == 0) return;
+        kernels::pointwise_loss_backward(f, prediction.value, target, weights,
+                                         double(dloss()) / mean.weight, prediction.gradient);
+      },
+      prediction);
 }
 
 /// mean((prediction - target)^2), over the weights when there are some.
@@ -60,7 +57,7 @@ template <class Scalar, int Rank>
 Variable<Scalar, 0> huber(const Variable<Scalar, Rank>& prediction,
                           const Constant<Scalar, Rank>& target, double delta = 1,
                           const Constant<Scalar, Rank>& weights = {}) {
-  require(delta > 0, "huber", "delta", "above 0", std::to_string(delta));
+  require(delta > 0, "huber", "delta", "above 0", delta);
   return pointwise_loss(kernels::HuberError{delta}, prediction, target, weights);
 }
 
@@ -70,7 +67,7 @@ template <class Scalar, int Rank>
 Variable<Scalar, 0> pinball(const Variable<Scalar, Rank>& prediction,
                             const Constant<Scalar, Rank>& target, double level,
                             const Constant<Scalar, Rank>& weights = {}) {
-  require(level > 0 && level < 1, "pinball", "level", "in (0, 1)", std::to_string(level));
+  require(level > 0 && level < 1, "pinball", "level", "in (0, 1)", level);
   return pointwise_loss(kernels::PinballError{level}, prediction, target, weights);
 }
 
@@ -81,19 +78,16 @@ Variable<Scalar, 0> cross_entropy(
     const Variable<Scalar, Rank>& logits,
     const std::type_identity_t<View<const std::int64_t, Rank - 1>>& ids,
     const std::type_identity_t<View<const Scalar, Rank - 1>>& weights = {}) {
-  Tape<Scalar>& tape = *logits.tape;
-  const Shape<1> rows{ids.size()};
-  const View<Scalar, 1> norms(tape.allocate(rows), rows);
+  const auto norms = room(*logits.tape, Shape<1>{ids.size()});
   const auto mean = kernels::cross_entropy(logits.value, ids, weights, norms);
-  const auto loss = tape.result(Shape<0>{}, logits);
-  *loss.out.data() = static_cast<Scalar>(mean.value);
-  if (loss.gradient)
-    tape.on_backward([=] {
-      if (mean.weight == 0) return;
-      const double scale = double(*loss.gradient.data()) / mean.weight;
-      kernels::cross_entropy_backward(logits.value, ids, weights, norms, scale, logits.gradient);
-    });
-  return loss;
+  return operation(
+      Shape<0>{}, [&](const auto& loss) { loss() = static_cast<Scalar>(mean.value); },
+      [=](auto, const auto& dloss) {
+        if (mean.weight == 0) return;
+        kernels::cross_entropy_backward(logits.value, ids, weights, norms,
+                                        double(dloss()) / mean.weight, logits.gradient);
+      },
+      logits);
 }
 
 }  // namespace sluice

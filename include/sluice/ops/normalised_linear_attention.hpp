@@ -47,34 +47,36 @@ Variable<Scalar, 4> normalised_linear_attention(
   const Scalar scale = options.scale.value_or(Scalar(1 / std::sqrt(double(K))));
   const auto numerator = linear_attention(q, k, v, memory, {.scale = scale});
 
-  Scalar* const dkey_sum = tape.gradient_of(key_sum);
-  const auto o = tape.result(v.shape(), numerator, q, k, dkey_sum);
-  View<Scalar, 4> before(nullptr, sums);
-  if (o.gradient) {
-    before = {tape.allocate(sums), sums};
-    std::copy_n(key_sum.data(), key_sum.size(), before.data());
-  }
-  const Shape<3> heads{B, T, H};
-  const View<Scalar, 3> denominator(tape.allocate(heads), heads);
-  gla::normaliser(q.value, k.value, key_sum, denominator);
-  kernels::affine(View<const Scalar, 3>(denominator), scale, options.eps, denominator);
-  gla::divide_heads(numerator.value, denominator, o.out);
-
-  if (o.gradient)
-    tape.on_backward([q, k, numerator, o, before, denominator, dkey_sum, scale] {
-      Scratch scratch(o.tape->workspace());
-      View<Scalar, 3> dweight(scratch.allocate<Scalar>(denominator.size()), denominator.shape());
-      std::fill_n(dweight.data(), dweight.size(), Scalar{0});
-      gla::divide_heads_backward(o.value, denominator, o.gradient, numerator.gradient, dweight);
-      kernels::affine(View<const Scalar, 3>(dweight), scale, 0, dweight);
-      View<Scalar, 4> dz(dkey_sum, before.shape());
-      if (!dkey_sum) {
-        dz = {scratch.allocate<Scalar>(dz.size()), before.shape()};
-        std::fill_n(dz.data(), dz.size(), Scalar{0});
-      }
-      gla::normaliser_backward(q.value, k.value, before, dweight, dz, q.gradient, k.gradient);
-    });
-  return o;
+  struct Kept {
+    View<const Scalar, 4> before, o;
+    View<Scalar, 3> denominator;
+  };
+  return recurrent_operation(
+      v.shape(), key_sum,
+      [&](const View<Scalar, 4>& o, const View<Scalar, 4>& sum, bool keep) {
+        Kept kept{.before = {}, .o = o, .denominator = room(tape, Shape<3>{B, T, H})};
+        if (keep) {
+          const auto before = room(tape, sums);
+          std::copy_n(sum.data(), sum.size(), before.data());
+          kept.before = before;
+        }
+        gla::normaliser(q.value, k.value, sum, kept.denominator);
+        kernels::affine(View<const Scalar, 3>(kept.denominator), scale, options.eps,
+                        kept.denominator);
+        gla::divide_heads(numerator.value, kept.denominator, o);
+        return kept;
+      },
+      [=](const Kept& kept, const View<const Scalar, 4>& dout, const View<Scalar, 4>& dsum) {
+        Scratch scratch(q.tape->workspace());
+        const View<Scalar, 3> dweight(scratch.allocate<Scalar>(kept.denominator.size()),
+                                      kept.denominator.shape());
+        std::fill_n(dweight.data(), dweight.size(), Scalar{0});
+        gla::divide_heads_backward(kept.o, kept.denominator, dout, numerator.gradient, dweight);
+        kernels::affine(View<const Scalar, 3>(dweight), scale, 0, dweight);
+        gla::normaliser_backward(q.value, k.value, kept.before, dweight, dsum, q.gradient,
+                                 k.gradient);
+      },
+      numerator, q, k);
 }
 
 }  // namespace sluice

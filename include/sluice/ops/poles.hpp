@@ -3,8 +3,7 @@
 /// The poles of a selective scan, from the parameter that checkpoints hold.
 #pragma once
 
-#include <sluice/core/tape.hpp>
-#include <sluice/core/tensor.hpp>
+#include <sluice/core/operation.hpp>
 #include <sluice/simd/math.hpp>
 #include <sluice/simd/transpose.hpp>
 
@@ -27,15 +26,15 @@ Variable<Scalar, 2> negative_poles(Tape<Scalar>& tape, const Tensor<Scalar, 2>& 
           simd::store(A + i, B(-simd::exp(simd::load<B>(A + i))));
         });
   };
-  Scalar* const dlog = tape.gradient_of(A_log);
-  if (!dlog) return tape.derived(A_log, shape, compute);
-  const auto A = tape.result(shape, dlog);
-  compute(A.out.data());
-  tape.on_backward([A, dlog, D, N] {
-    for (Index d = 0; d < D; ++d)
-      for (Index n = 0; n < N; ++n) dlog[d * N + n] += A.gradient.row(n)[d] * A.value.row(n)[d];
-  });
-  return A;
+  const auto log = use(tape, A_log);
+  if (!log.gradient) return tape.derived(A_log, shape, compute);
+  return operation(
+      shape, [&](const View<Scalar, 2>& A) { compute(A.data()); },
+      [=](const View<const Scalar, 2>& A, const View<const Scalar, 2>& dA) {
+        for (Index d = 0; d < D; ++d)
+          for (Index n = 0; n < N; ++n) log.gradient(d, n) += dA(n, d) * A(n, d);
+      },
+      log);
 }
 
 }  // namespace sluice

@@ -4,60 +4,53 @@
 /// variables: one kernel.
 #pragma once
 
-#include <sluice/core/tape.hpp>
-#include <sluice/core/tensor.hpp>
+#include <sluice/core/operation.hpp>
 #include <sluice/kernels/ssm/backward.hpp>
 #include <sluice/kernels/ssm/forward.hpp>
 
-#include <algorithm>
 #include <limits>
-#include <span>
 
 namespace sluice {
 
-/// What `selective_scan` can be given besides its streams. Tensors are parameters, found by their
-/// addresses where gradients are recorded.
+/// What `selective_scan` can be given besides its streams.
 template <class Scalar>
 struct SelectiveScanOptions {
-  const Tensor<Scalar, 1>* skip = nullptr;     ///< D [channels]
-  const Tensor<Scalar, 1>* dt_bias = nullptr;  ///< [channels]
-  Variable<Scalar, 3> z = {};                  ///< gate [batch, T, channels]
-  bool softplus = false;                       ///< of dt, behind the bias
-  bool complex = false;                        ///< real parts, then imaginary parts; ssm/types.hpp
+  Parameter<Scalar, 1> skip = {};     ///< D [channels]
+  Parameter<Scalar, 1> dt_bias = {};  ///< [channels]
+  Variable<Scalar, 3> z = {};         ///< gate [batch, T, channels]
+  bool softplus = false;              ///< of dt, behind the bias
+  bool complex = false;               ///< real parts, then imaginary parts; ssm/types.hpp
   Scalar dt_min = -std::numeric_limits<Scalar>::infinity();  ///< limits of dt, behind softplus
   Scalar dt_max = std::numeric_limits<Scalar>::infinity();
-  std::span<const Index> cu_seqlens = {};  ///< packed sequences; must outlive the pass
 };
 
 namespace detail {
 
-/// The operation for operands and gradients of any kind. While recording, the gradient that has
-/// come together at the final state is turned, in place, into that at the initial state.
-template <class Scalar, class... Sources>
-Variable<Scalar, 3> scan(Tape<Scalar>& tape, const ssm::Inputs<Scalar>& in,
-                         ssm::Gradients<Scalar> grads, const View<Scalar, 3>& state, Scalar* dstate,
+/// The operation for operands of any kind; `gradients()` tells where those by them go.
+template <class Scalar, int StateRank, class Gradients, class... Sources>
+Variable<Scalar, 3> scan(const ssm::Inputs<Scalar>& in, Tensor<Scalar, StateRank>& state,
+                         const Gradients& gradients, const Variable<Scalar, 3>& x,
                          const Sources&... sources) {
-  const auto y = tape.result(in.x.shape(), dstate, sources...);
-  if (!y.gradient) {
-    ssm::forward(in, state, y.out, tape.workspace());
-    return y;
-  }
-  ssm::require_shapes("selective_scan", in, state, y.out);
-  const Shape<3> shape{ssm::saved_states(in), in.states(), in.channels()};
-  const View<Scalar, 3> saved(tape.allocate(shape), shape);
-  ssm::forward(in, state, y.out, tape.workspace(), saved);
-  grads.accumulate = true;
-  tape.on_backward([in, grads, saved, y, dstate, size = state.shape()] {
-    Scratch scratch(y.tape->workspace());
-    View<Scalar, 3> gradient(dstate, size);
-    if (!dstate) {
-      gradient = {scratch.allocate<Scalar>(gradient.size()), size};
-      std::fill_n(gradient.data(), gradient.size(), Scalar{0});
-    }
-    ssm::backward(in, View<const Scalar, 3>(saved), View<const Scalar, 3>(y.gradient), gradient,
-                  grads, y.tape->workspace());
-  });
-  return y;
+  Tape<Scalar>& tape = *x.tape;
+  const Shape<3> memory_shape{state.dimension(0), StateRank == 3 ? state.dimension(1) : 1,
+                              state.dimension(StateRank - 1)};
+  ssm::require_shapes("selective_scan", in, View<Scalar, 3>(state.data(), memory_shape), in.x);
+  return recurrent_operation(
+      in.x.shape(), state,
+      [&](const View<Scalar, 3>& y, const auto& memory, bool keep) {
+        View<Scalar, 3> saved;
+        if (keep) saved = room(tape, Shape<3>{ssm::saved_states(in), in.states(), in.channels()});
+        ssm::forward(in, View<Scalar, 3>(memory.data(), memory_shape), y, tape.workspace(), saved);
+        return View<const Scalar, 3>(saved);
+      },
+      [=](const View<const Scalar, 3>& saved, const View<const Scalar, 3>& dy,
+          const auto& dmemory) {
+        auto grads = gradients();
+        grads.accumulate = true;
+        ssm::backward(in, saved, dy, View<Scalar, 3>(dmemory.data(), memory_shape), grads,
+                      x.tape->workspace());
+      },
+      x, sources...);
 }
 
 }  // namespace detail
@@ -83,23 +76,31 @@ Variable<Scalar, 3> selective_scan(const Variable<Scalar, 3>& x, const Variable<
                                    const Variable<Scalar, RankC>& C, Tensor<Scalar, 3>& state,
                                    const SelectiveScanOptions<Scalar>& options = {}) {
   Tape<Scalar>& tape = *x.tape;
-  ssm::Inputs<Scalar> in{.x = x.value, .dt = dt.value, .A = A.value, .B = B.value, .C = C.value};
-  ssm::Gradients<Scalar> grads{.dx = x.gradient, .ddt = dt.gradient, .dA = A.gradient};
-  grads.dB = B.gradient, grads.dC = C.gradient;
-  in.z = options.z.value, grads.dz = options.z.gradient;
-  const auto parameter = [&](const Tensor<Scalar, 1>* tensor, View<const Scalar, 1>& value,
-                             View<Scalar, 1>& gradient) {
-    if (!tensor) return;
-    value = *tensor;
-    gradient = {tape.gradient_of(*tensor), value.shape()};
-  };
-  parameter(options.skip, in.D, grads.dD);
-  parameter(options.dt_bias, in.dt_bias, grads.ddt_bias);
+  const auto D = options.skip.on(tape);
+  const auto bias = options.dt_bias.on(tape);
+  const auto z = options.z;
+  ssm::Inputs<Scalar> in{.x = x.value,
+                         .dt = dt.value,
+                         .A = A.value,
+                         .B = B.value,
+                         .C = C.value,
+                         .D = D.value,
+                         .z = z.value,
+                         .dt_bias = bias.value};
   in.softplus = options.softplus, in.complex = options.complex;
   in.dt_min = options.dt_min, in.dt_max = options.dt_max;
-  in.cu_seqlens = options.cu_seqlens;
-  return detail::scan<Scalar>(tape, in, grads, state, tape.gradient_of(state), x, dt, A, B, C,
-                              options.z, grads.dD.data(), grads.ddt_bias.data());
+  in.cu_seqlens = tape.cu_seqlens();
+  const auto gradients = [=] {
+    ssm::Gradients<Scalar> grads{.dx = x.gradient,
+                                 .ddt = dt.gradient,
+                                 .dA = A.gradient,
+                                 .dD = D.gradient,
+                                 .dz = z.gradient,
+                                 .ddt_bias = bias.gradient};
+    grads.dB = B.gradient, grads.dC = C.gradient;
+    return grads;
+  };
+  return detail::scan(in, state, gradients, x, dt, A, B, C, D, z, bias);
 }
 
 /// The elementwise gated recurrence of HGRN.
@@ -114,13 +115,13 @@ Variable<Scalar, 3> selective_scan(const Variable<Scalar, 3>& x, const Variable<
 /// Source: Qin et al., NeurIPS 2023 (arXiv:2311.04823).
 template <class Scalar>
 Variable<Scalar, 3> gated_recurrence(const Variable<Scalar, 3>& x, const Variable<Scalar, 3>& g,
-                                     Tensor<Scalar, 2>& state,
-                                     std::span<const Index> cu_seqlens = {}) {
+                                     Tensor<Scalar, 2>& state) {
   auto in = ssm::gated_recurrence(x.value, g.value);
-  in.cu_seqlens = cu_seqlens;
-  const View<Scalar, 3> memory(state.data(), {state.dimension(0), 1, state.dimension(1)});
-  return detail::scan<Scalar>(*x.tape, in, {.dx = x.gradient, .ddt = g.gradient}, memory,
-                              x.tape->gradient_of(state), x, g);
+  in.cu_seqlens = x.tape->cu_seqlens();
+  const auto gradients = [=] {
+    return ssm::Gradients<Scalar>{.dx = x.gradient, .ddt = g.gradient};
+  };
+  return detail::scan(in, state, gradients, x, g);
 }
 
 }  // namespace sluice

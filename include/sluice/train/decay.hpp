@@ -11,8 +11,8 @@
 
 namespace sluice {
 
-/// The usual rule: matrices and kernels decay; tensors of rank 1 (biases, weights of norms, decay
-/// rates) do not, because zero means nothing special to them.
+/// The usual rule: matrices and kernels decay; tensors of rank 1 (biases, weights of norms) do not,
+/// because zero means nothing special to them.
 struct MatricesDecay {
   template <class Tensor>
   bool operator()(std::string_view, const Tensor&) const noexcept {
@@ -22,13 +22,17 @@ struct MatricesDecay {
 
 namespace detail {
 
-/// The answers of a rule (name, tensor) -> bool for every tensor of a model, in order.
+/// The answers of a rule (name, tensor) -> bool for every tensor of a model, in order. Whatever the
+/// rule says, a decay rate (`Role::rate`) does not decay.
 template <Visitable Model, class Decays>
 std::vector<char> decided(const Model& model, const Decays& decays) {
   std::vector<char> answers;
-  for_each_tensor([&](std::string_view name,
-                      const auto& tensor) { answers.push_back(decays(name, tensor) ? 1 : 0); },
-                  model);
+  for_each_tensor(
+      [&](const Place& place, const auto& tensor) {
+        const bool decayed = place.role != Role::rate && decays(place.name, tensor);
+        answers.push_back(decayed ? 1 : 0);
+      },
+      model);
   return answers;
 }
 

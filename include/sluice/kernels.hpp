@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: MIT
+/// \file
+/// All of sluice/kernels/.
+#pragma once
+
+#include <sluice/kernels/activation.hpp>
+#include <sluice/kernels/conv.hpp>
+#include <sluice/kernels/elementwise.hpp>
+#include <sluice/kernels/gla.hpp>
+#include <sluice/kernels/linear.hpp>
+#include <sluice/kernels/loss.hpp>
+#include <sluice/kernels/norm.hpp>
+#include <sluice/kernels/rotary.hpp>
+#include <sluice/kernels/ssd.hpp>
+#include <sluice/kernels/ssm.hpp>

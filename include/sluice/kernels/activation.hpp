@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: MIT
+/// \file
+/// All of sluice/kernels/activation/.
+#pragma once
+
+#include <sluice/kernels/activation/activation.hpp>
+#include <sluice/kernels/activation/functions.hpp>

@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: MIT
+/// \file
+/// All of sluice/kernels/elementwise/.
+#pragma once
+
+#include <sluice/kernels/elementwise/arithmetic.hpp>
+#include <sluice/kernels/elementwise/rows.hpp>
+#include <sluice/kernels/elementwise/spans.hpp>

@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: MIT
+/// \file
+/// All of sluice/kernels/rotary/.
+#pragma once
+
+#include <sluice/kernels/rotary/rotary.hpp>

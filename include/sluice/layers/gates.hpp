@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: MIT
+/// \file
+/// All of sluice/layers/gates/.
+#pragma once
+
+#include <sluice/layers/gates/add.hpp>
