@@ -68,8 +68,8 @@ TEST_CASE("the GLA layer without a weight in its norm is one whose weight is 1",
     c.elementwise_affine = false;
     const GatedLinearAttention<double> without(c, same);
     testing::require_layer_laws(without, c.width);
-    CHECK(!without.g_norm_swish_gate);
-    CHECK(!without.g_norm);
+    CHECK(!without.output.g_norm_swish_gate);
+    CHECK(!without.output.g_norm);
     const auto x = testing::uniform<double, 3>({2, 5, 16}, -1, 1, 5);
     const auto run = [&](const auto& layer) {
       Tape<double> tape;

@@ -55,7 +55,8 @@ TEST_CASE("normalised linear attention is an average of the values so far",
   Tape<double> tape;
   tape.start();
   const auto in = tape.input(View<const double, 3>(x));
-  const auto q = layer.q_proj(in).value, k = layer.k_proj(in).value, v = layer.v_proj(in).value;
+  const auto q = layer.qkv.q_proj(in).value, k = layer.qkv.k_proj(in).value,
+             v = layer.qkv.v_proj(in).value;
   const auto phi = [](double z) { return z > 0 ? z + 1 : std::exp(z); };
   Tensor<double, 3> o(1, T, H * V);
   o.setZero();

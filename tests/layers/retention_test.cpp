@@ -66,9 +66,9 @@ TEST_CASE("retention is the quadratic form of the paper", "[layer][retention]") 
   Tape<double> tape;
   tape.start();
   const auto in = tape.input(View<const double, 3>(x));
-  const auto q = split_heads(layer.q_proj(in), H).value;
-  const auto k = split_heads(layer.k_proj(in), H).value;
-  const auto v = split_heads(layer.v_proj(in), H).value;
+  const auto q = split_heads(layer.qkv.q_proj(in), H).value;
+  const auto k = split_heads(layer.qkv.k_proj(in), H).value;
+  const auto v = split_heads(layer.qkv.v_proj(in), H).value;
   Tensor<double, 4> o(1, T, H, V);
   o.setZero();
   for (Index h = 0; h < H; ++h)
@@ -87,7 +87,7 @@ TEST_CASE("retention is the quadratic form of the paper", "[layer][retention]") 
         for (Index j = 0; j < V; ++j) o(0, t, h, j) += weight * v.row(0, s, h)[j];
       }
   const auto expected =
-      layer.o_proj(merge_heads((*layer.g_norm)(tape.input(View<const double, 4>(o)))));
+      layer.o_proj(merge_heads((*layer.output.g_norm)(tape.input(View<const double, 4>(o)))));
   auto state = layer.initial_state(1);
   const auto y = layer(in, state);
   CHECK(state.position(0) == double(T));

@@ -39,12 +39,13 @@ TEST_CASE("packed sequences of a short convolution and their gradients", "[op][c
   const auto read = [&](Index from, Index to, std::span<const Index> cu_seqlens, auto& out,
                         auto& dout, auto& gradient) {
     tape.record(layer, gradient);
+    tape.pack(cu_seqlens);
     auto state = layer.initial_state(cu_seqlens.empty() ? 1 : Index(cu_seqlens.size()) - 1);
     const Index n = to - from;
-    const auto o = short_convolution(
-        tape.input(View<const double, 3>(&x(0, from, 0), {1, n, 3}),
-                   View<double, 3>(&dout(0, from, 0), {1, n, 3})),
-        layer.weight, state.recent, {.bias = &*layer.bias, .silu = true, .cu_seqlens = cu_seqlens});
+    const auto o =
+        short_convolution(tape.input(View<const double, 3>(&x(0, from, 0), {1, n, 3}),
+                                     View<double, 3>(&dout(0, from, 0), {1, n, 3})),
+                          layer.weight, state.recent, {.bias = layer.bias, .silu = true});
     std::copy_n(o.value.data(), 3 * n, &out(0, from, 0));
     for (Index i = 0; i < 3 * n; ++i) o.gradient.data()[i] = double(3 * from + i + 1);
     tape.backward();

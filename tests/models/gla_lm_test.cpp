@@ -35,8 +35,8 @@ TEST_CASE("a published folder becomes a language model", "[model][gla][io]") {
   const auto model = load_pretrained<GLAForCausalLM<float>>(SLUICE_GOLDEN "/hf_gla");
   CHECK(model.backbone.layers.size() == 2);
   CHECK(model.backbone.embeddings.weight.dimension(0) == 96);
-  CHECK(model.backbone.layers[1].attn.config.num_heads == 2);
-  CHECK(model.backbone.layers[1].attn.q_proj.out() == 24);
+  CHECK(model.backbone.layers[1].mix.inner.config.num_heads == 2);
+  CHECK(model.backbone.layers[1].mix.inner.qkv.q_proj.out() == 24);
   CHECK(model.backbone.norm.eps == 1e-6f);
   CHECK(model.lm_head);
   const auto ids = some_ids(1, 5, 96, 10);

@@ -40,7 +40,7 @@ TEST_CASE("a published folder becomes a Mamba-2 language model", "[model][mamba2
   const auto model = load_pretrained<Mamba2ForCausalLM<float>>(SLUICE_GOLDEN "/hf_mamba2");
   CHECK(model.backbone.layers.size() == 2);
   CHECK(model.backbone.embeddings.weight.dimension(0) == 96);
-  const auto& mixer = model.backbone.layers[1].mixer;
+  const auto& mixer = model.backbone.layers[1].inner;
   CHECK(mixer.config.n_groups == 2);
   CHECK(mixer.config.dt_high == std::numeric_limits<double>::infinity());
   CHECK(mixer.norm.options.group_size == 0);

@@ -38,7 +38,7 @@ TEST_CASE("the Mamba language model keeps the laws of models", "[model][mamba][l
 TEST_CASE("a published folder becomes a Mamba language model", "[model][mamba][io]") {
   const auto model = load_pretrained<MambaForCausalLM<float>>(SLUICE_GOLDEN "/hf_mamba");
   CHECK(model.backbone.layers.size() == 2);
-  const auto& mixer = model.backbone.layers[1].mixer;
+  const auto& mixer = model.backbone.layers[1].inner;
   CHECK(mixer.config.inner == 96);
   CHECK(mixer.config.dt_rank == 6);
   CHECK(mixer.x_proj.out() == 22);

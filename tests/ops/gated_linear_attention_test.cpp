@@ -111,8 +111,8 @@ Variable<double, 4> apply(const Case& c, Tape<double>& tape, Operands& x, Operan
   auto& memory = x.states.memory;
   GatedLinearAttentionOptions<double> options;
   options.scale = 0.7;
-  options.bonus = c.bonus ? &x.weights.bonus : nullptr;
-  options.cu_seqlens = c.cu_seqlens;
+  if (c.bonus) options.bonus = x.weights.bonus;
+  tape.pack(c.cu_seqlens);
   switch (c.op) {
     case Op::per_channel:
       return gated_linear_attention(q, k, v, input("g", &Operands::g), memory, options);

@@ -29,9 +29,9 @@ TEST_CASE("layers of norms send gradients to weights and inputs", "[norm]") {
   const auto apply = [](const auto& norm, const auto& in) { return norm(in); };
   check_gradients(with_random_weights(RMSNorm<double>(D)), apply, x);
   check_gradients(with_random_weights(LayerNorm<double>(D, 1e-2)), apply, x);
-  check_gradients([](const auto& in) { return rms_norm(layer_norm(in, 0.1), 0.1); }, x);
+  check_gradients([](const auto& in) { return rms_norm(layer_norm(in, {}, {}, 0.1), {}, 0.1); }, x);
   const auto weight = with_random_weights(LayerNorm<double>(D)).weight;
-  check_gradients([&](const auto& in) { return layer_norm(in, weight, 0.1); }, x);
+  check_gradients([&](const auto& in) { return layer_norm(in, weight, {}, 0.1); }, x);
 }
 
 TEST_CASE("a gated norm per head, of two variables or of one twice", "[norm]") {

@@ -87,6 +87,7 @@ TEST_CASE("rotary embedding names what it cannot turn", "[rotary][error]") {
   CHECK_THROWS_WITH(rotary(tape.input(View<const float, 4>(odd)), 0),
                     "rotary_angles: the width of a head must be even, got 5");
   CHECK_THROWS_AS(rotary(tape.input(View<const float, 4>(even)), 0, -1), ArgumentError);
-  CHECK_THROWS_WITH(rotary(tape.input(View<const float, 4>(even)), rotary_angles(tape, 3, 6, 0)),
+  CHECK_THROWS_WITH(rotary(tape.input(View<const float, 4>(even)),
+                           rotary_angles(tape, 1, 3, 6, std::array<std::int64_t, 1>{0})),
                     "rotary: cosine must be [2, 3] to match x, got [3, 3]");
 }

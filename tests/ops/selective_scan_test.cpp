@@ -62,8 +62,8 @@ struct Case {
     return uniform<double, 3>({sequences(), states, channels}, -1, 1, 9);
   }
   SelectiveScanOptions<double> options(const Parameters& p) const {
-    SelectiveScanOptions<double> o{.skip = &p.skip, .dt_bias = &p.dt_bias, .softplus = true};
-    o.complex = complex, o.dt_min = dt_min, o.dt_max = dt_max, o.cu_seqlens = cu_seqlens;
+    SelectiveScanOptions<double> o{.skip = p.skip, .dt_bias = p.dt_bias, .softplus = true};
+    o.complex = complex, o.dt_min = dt_min, o.dt_max = dt_max;
     return o;
   }
 };
@@ -86,6 +86,7 @@ TEST_CASE("gradients of the selective scan are its differences", "[ssm][op][grad
       auto state = memory;
       auto options = c.options(p);
       options.z = z;
+      x.tape->pack(c.cu_seqlens);
       return selective_scan(x, dt, A, B, C, state, options);
     };
     const testing::GradientCheck check;
@@ -103,7 +104,8 @@ TEST_CASE("gradients of the gated recurrence are its differences", "[ssm][op][gr
     testing::check_gradients(
         [&](auto x, auto g) {
           auto state = memory;
-          return gated_recurrence(x, g, state, c.cu_seqlens);
+          x.tape->pack(c.cu_seqlens);
+          return gated_recurrence(x, g, state);
         },
         c.stream(3), uniform<double, 3>({c.batch, c.T, channels}, -2, 0, 4));
   }
@@ -151,6 +153,7 @@ TEST_CASE("the gradient by the final state becomes that by the initial one",
     check(
         State{c.state()},
         [&](Tape<double>& tape, State& s) {
+          tape.pack(c.cu_seqlens);
           return selective_scan(tape.input(view(x)), tape.input(view(dt)), tape.input(view(A)),
                                 tape.input(view(B)), tape.input(view(C)), s.memory, c.options(p));
         },
@@ -158,8 +161,9 @@ TEST_CASE("the gradient by the final state becomes that by the initial one",
     check(
         FlatState{uniform<double, 2>({c.sequences(), channels}, -1, 1, 9)},
         [&](Tape<double>& tape, FlatState& s) {
+          tape.pack(c.cu_seqlens);
           return gated_recurrence(tape.input(view(x)), tape.input(view(A.size() ? dt : x)),
-                                  s.memory, c.cu_seqlens);
+                                  s.memory);
         },
         dy);
   }

@@ -87,8 +87,9 @@ Variable<double, 4> apply(const Case& c, Tape<double>& tape, Operands& o, Operan
         d ? View<double, Rank>(d->*member) : View<double, Rank>(nullptr, shape_of(value)));
   };
   StateSpaceDualityOptions<double> options;
-  options.dt_bias = c.bias ? &o.weights.dt_bias : nullptr;
-  options.softplus = c.softplus, options.log_A = c.log_A, options.cu_seqlens = c.cu_seqlens;
+  if (c.bias) options.dt_bias = o.weights.dt_bias;
+  tape.pack(c.cu_seqlens);
+  options.softplus = c.softplus, options.log_A = c.log_A;
   if (c.limits) options.dt_low = 0.4, options.dt_high = 1.5;
   const auto x = input(&Operands::x);
   const auto y = state_space_duality(x, input(&Operands::dt), o.weights.A, input(&Operands::B),

@@ -109,8 +109,8 @@ void check_op(const GoldenCase& c, const Problem<Scalar>& p, Report& report) {
     return tape.template input<Rank>(View<const Scalar, Rank>(x), View<Scalar, Rank>(dx));
   };
   const auto q = input(p.q, dq), k = input(p.k, dk), v = input(p.v, dv);
-  const GatedLinearAttentionOptions<Scalar> options{p.scale, recorded.u ? &*recorded.u : nullptr,
-                                                    p.cu_seqlens};
+  const GatedLinearAttentionOptions<Scalar> options{.scale = p.scale, .bonus = recorded.u};
+  tape.pack(p.cu_seqlens);
   Variable<Scalar, 4> o;
   if (p.constant_gate)
     o = retention(q, k, v, *recorded.decay, recorded.state, options);

@@ -202,15 +202,15 @@ Variable<Scalar, 4> apply(const Problem<Scalar>& p, Tape<Scalar>& tape, Paramete
   const auto& d = p.data;
   const auto x = input(d.x, to ? &to->x : nullptr);
   const auto B = input(d.B, to ? &to->B : nullptr), C = input(d.C, to ? &to->C : nullptr);
+  tape.pack(p.cu_seqlens);
   Variable<Scalar, 4> y;
   if (d.gate) {
     y = gated_linear_attention(C, B, x, input(*d.gate, to ? &*to->gate : nullptr), w.state,
-                               {.scale = Scalar(1), .cu_seqlens = p.cu_seqlens});
+                               {.scale = Scalar(1)});
   } else {
     StateSpaceDualityOptions<Scalar> options{.softplus = p.softplus, .log_A = p.log_A};
-    if (w.dt_bias) options.dt_bias = &*w.dt_bias;
+    options.dt_bias = w.dt_bias;
     options.dt_low = Scalar(p.limits[0]), options.dt_high = Scalar(p.limits[1]);
-    options.cu_seqlens = p.cu_seqlens;
     y = state_space_duality(x, input(*d.dt, to ? &*to->dt : nullptr), *w.A, B, C, w.state, options);
   }
   if (w.D) y = add_skip(y, x, *w.D);

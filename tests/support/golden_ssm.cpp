@@ -117,6 +117,7 @@ void check_op(const GoldenCase& c, const Problem<Scalar>& p, Report& report) {
   Tape<Scalar> tape;
   tape.start();
   tape.also_record(recorded, gradient);
+  tape.pack(p.cu_seqlens);
   const auto input = [&](const auto& x, auto& dx) {
     constexpr int Rank = std::remove_cvref_t<decltype(*x)>::NumDimensions;
     return tape.template input<Rank>(View<const Scalar, Rank>(*x), View<Scalar, Rank>(*dx));
@@ -124,16 +125,14 @@ void check_op(const GoldenCase& c, const Problem<Scalar>& p, Report& report) {
   const auto x = input(p.x, d.x), dt = input(p.dt, d.dt);
   Variable<Scalar, 3> y;
   if (p.elementwise) {
-    y = gated_recurrence(x, dt, recorded.flat, p.cu_seqlens);
+    y = gated_recurrence(x, dt, recorded.flat);
     std::copy_n(recorded.flat.data(), recorded.flat.size(), recorded.state.data());
   } else {
     SelectiveScanOptions<Scalar> options;
-    if (recorded.D) options.skip = &*recorded.D;
-    if (recorded.bias) options.dt_bias = &*recorded.bias;
+    options.skip = recorded.D, options.dt_bias = recorded.bias;
     if (p.z) options.z = input(p.z, d.z);
     options.softplus = p.softplus, options.complex = p.complex;
     options.dt_min = p.dt_min, options.dt_max = p.dt_max;
-    options.cu_seqlens = p.cu_seqlens;
     const auto A = input(p.A, d.A);
     const auto scan = [&](const auto& B, const auto& C) {
       y = selective_scan(x, dt, A, B, C, recorded.state, options);

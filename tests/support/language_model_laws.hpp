@@ -125,7 +125,7 @@ void require_model_streams(const Model& model, Index vocabulary) {
   const auto ids = some_ids(1, T, vocabulary, 6);
   const std::span<const std::int64_t> text(ids.data(), std::size_t(T));
   const auto whole = logits_of(model, ids);
-  const auto check = [&](Index t, const View<const typename Model::Scalar, 1>& got) {
+  const auto check = [&](Index t, const View<const typename Model::Scalar, 3>& got) {
     Tensor<typename Model::Scalar, 3> logits(1, 1, got.size());
     std::copy_n(got.data(), got.size(), logits.data());
     require_close("logits", slice_tokens(whole, t, t + 1), logits, tolerance);
@@ -137,10 +137,10 @@ void require_model_streams(const Model& model, Index vocabulary) {
   check(T - 1, fork.read(text.subspan(10)));
 
   const std::int64_t wrong[] = {0, vocabulary};
-  CHECK_THROWS_WITH(stream.read(wrong), "Stream::read: ids[1] must be in [0, " +
+  CHECK_THROWS_WITH(stream.read(wrong), "Stream::read: ids[0, 1] must be in [0, " +
                                             std::to_string(vocabulary) + "), got " +
                                             std::to_string(vocabulary));
-  CHECK_THROWS_WITH(stream.read({}), "Stream::read: ids must be at least one, got none");
+  CHECK_THROWS_WITH(stream.read(text, 0), "Stream::read: piece must be at least 1, got 0");
   check(11, stream.step(text[11]));
   const long before = allocations();
   for (Index t = 12; t < T; ++t) stream.step(text[std::size_t(t)]);

@@ -41,6 +41,10 @@ struct LawOptions {
 
 namespace detail {
 
+/// Whether a tensor has gradients: not one of integers, which a state may hold.
+template <class Tensor>
+inline constexpr bool is_real = std::is_floating_point_v<typename Tensor::Scalar>;
+
 template <class Scalar, int Rank>
 std::vector<Scalar> flat(const View<const Scalar, Rank>& x) {
   std::vector<Scalar> out;
@@ -51,9 +55,11 @@ std::vector<Scalar> flat(const View<const Scalar, Rank>& x) {
 template <Visitable Values, class Scalar>
 std::vector<Scalar> flat_values(const Values& values) {
   std::vector<Scalar> out;
-  for_each_tensor([&](std::string_view,
-                      const auto& t) { out.insert(out.end(), t.data(), t.data() + t.size()); },
-                  values);
+  for_each_tensor(
+      [&](std::string_view, const auto& t) {
+        for (Index i = 0; i < t.size(); ++i) out.push_back(Scalar(t.data()[i]));
+      },
+      values);
   return out;
 }
 
@@ -160,8 +166,12 @@ double gradient_error(const L& layer, const Tensor<typename L::Scalar, 3>& x,
   std::vector<Scalar> output_weights;
   auto state_weights = zeros_like(state);
   if (options.state_gradient)
-    for_each_tensor([&](std::string_view, auto& t) { fill_uniform(t, rng, Scalar(-1), Scalar(1)); },
-                    state_weights);
+    for_each_tensor(
+        [&](std::string_view, auto& t) {
+          if constexpr (detail::is_real<std::remove_cvref_t<decltype(t)>>)
+            fill_uniform(t, rng, Scalar(-1), Scalar(1));
+        },
+        state_weights);
   const auto loss = [&] {
     auto final_state = point.state;
     tape.start();
@@ -175,8 +185,9 @@ double gradient_error(const L& layer, const Tensor<typename L::Scalar, 3>& x,
     if (options.state_gradient)
       for_each_tensor(
           [&](std::string_view, const auto& s, const auto& w) {
-            for (Index i = 0; i < s.size(); ++i)
-              sum += static_cast<long double>(w.data()[i]) * s.data()[i];
+            if constexpr (detail::is_real<std::remove_cvref_t<decltype(s)>>)
+              for (Index i = 0; i < s.size(); ++i)
+                sum += static_cast<long double>(w.data()[i]) * s.data()[i];
           },
           final_state, state_weights);
     return sum;
@@ -208,6 +219,7 @@ double gradient_error(const L& layer, const Tensor<typename L::Scalar, 3>& x,
   double worst = 0;
   for_each_tensor(
       [&](std::string_view name, auto& p, const auto& g) {
+        if constexpr (!detail::is_real<std::remove_cvref_t<decltype(p)>>) return;
         if (name.substr(0, 6) == "state." && !options.state_gradient) return;
         double scale = 1e-3 * largest;
         for (Index i = 0; i < g.size(); ++i) scale = std::max(scale, std::abs(double(g.data()[i])));

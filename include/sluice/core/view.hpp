@@ -62,7 +62,8 @@ class View {
   }
 
   template <class X>
-  requires(Rank > 0 && DenseTensor<X, T, Rank>) View(X&& x)
+  requires(Rank > 0 && DenseTensor<X, T, Rank> &&
+           (std::is_lvalue_reference_v<X> || !OwningTensor<X>)) View(X&& x)
   noexcept : View(x.data(), shape_of(x)) {}
 
   template <class X>

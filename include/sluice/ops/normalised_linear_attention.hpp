@@ -48,17 +48,17 @@ Variable<Scalar, 4> normalised_linear_attention(
   const auto numerator = linear_attention(q, k, v, memory, {.scale = scale});
 
   struct Kept {
-    View<const Scalar, 4> before, o;
+    View<const Scalar, 4> o;
+    View<Scalar, 4> before;
     View<Scalar, 3> denominator;
   };
   return recurrent_operation(
       v.shape(), key_sum,
       [&](const View<Scalar, 4>& o, const View<Scalar, 4>& sum, bool keep) {
-        Kept kept{.before = {}, .o = o, .denominator = room(tape, Shape<3>{B, T, H})};
+        Kept kept{.o = o, .before = {}, .denominator = room(tape, Shape<3>{B, T, H})};
         if (keep) {
-          const auto before = room(tape, sums);
-          std::copy_n(sum.data(), sum.size(), before.data());
-          kept.before = before;
+          kept.before = room(tape, sums);
+          std::copy_n(sum.data(), sum.size(), kept.before.data());
         }
         gla::normaliser(q.value, k.value, sum, kept.denominator);
         kernels::affine(View<const Scalar, 3>(kept.denominator), scale, options.eps,

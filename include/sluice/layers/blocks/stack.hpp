@@ -72,6 +72,8 @@ struct Stack {
     blocks.emplace_back(std::move(block));
   }
   std::size_t size() const noexcept { return blocks.size(); }
+  Place& operator[](std::size_t i) noexcept { return blocks[i]; }
+  const Place& operator[](std::size_t i) const noexcept { return blocks[i]; }
 
   State initial_state(Index batch) const {
     State state;

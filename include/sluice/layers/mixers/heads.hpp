@@ -9,6 +9,7 @@
 #include <sluice/layers/feed_forward/linear.hpp>
 #include <sluice/layers/norms/rms_norm.hpp>
 #include <sluice/ops/activation.hpp>
+#include <sluice/ops/arithmetic.hpp>
 #include <sluice/ops/heads.hpp>
 
 #include <optional>
