@@ -112,6 +112,7 @@
 #include <sluice/ops/slice.hpp>
 #include <sluice/ops/state_space_duality.hpp>
 #include <sluice/parallel/eigen_pool.hpp>
+#include <sluice/parallel/fork.hpp>
 #include <sluice/parallel/job.hpp>
 #include <sluice/parallel/thread_team.hpp>
 #include <sluice/simd/batch.hpp>
