@@ -2,8 +2,11 @@
 /// \file
 /// The only door to xsimd. One spelling for a vector and for the scalar of its tail.
 ///
-/// Everything that touches a vector takes the instruction set as a template parameter `Arch`, so
-/// that units compiled with different -m flags do not define one function twice.
+/// Everything that touches a vector takes the instruction set as a template parameter `Arch`. What
+/// calls it with the default does not have it in its name, as do the functions of Eigen and of the
+/// standard library, and of those that sources compiled with different -m flags have in common the
+/// linker keeps one. So such sources must not share a namespace: -Dsluice=sluice_avx2 in the flags
+/// of one renames it. README.md says the rest.
 ///
 /// -ffast-math, -Ofast and their parts are borne: what rests on rounding is guarded by `fenced`, so
 /// that results keep their accuracy, but for an ulp or two in each operation. Under them sluice
