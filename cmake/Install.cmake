@@ -5,7 +5,7 @@ include(CMakePackageConfigHelpers)
 set(SLUICE_CMAKEDIR ${CMAKE_INSTALL_DATADIR}/cmake/sluice)  # no architecture: share, not lib
 
 install(DIRECTORY include/sluice TYPE INCLUDE)
-install(TARGETS sluice sluice_io EXPORT sluiceTargets)
+install(TARGETS sluice sluice_io sluice_multiarch EXPORT sluiceTargets)
 install(EXPORT sluiceTargets NAMESPACE sluice:: DESTINATION ${SLUICE_CMAKEDIR})
 configure_package_config_file(cmake/sluiceConfig.cmake.in sluiceConfig.cmake
   INSTALL_DESTINATION ${SLUICE_CMAKEDIR})

@@ -13,6 +13,6 @@ execute_process(COMMAND ${CMAKE_COMMAND} -S ${CMAKE_CURRENT_LIST_DIR} -B ${work}
                 OUTPUT_QUIET COMMAND_ERROR_IS_FATAL ANY)
 execute_process(COMMAND ${CMAKE_COMMAND} --build ${work} --parallel
                 OUTPUT_QUIET COMMAND_ERROR_IS_FATAL ANY)
-foreach(program consumer consumer_io)
+foreach(program consumer consumer_io consumer_multiarch)
   execute_process(COMMAND ${work}/${program} COMMAND_ERROR_IS_FATAL ANY)
 endforeach()

@@ -7,12 +7,23 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <iostream>
+#include <memory>
 #include <mutex>
 #include <numeric>
 #include <set>
 #include <stdexcept>
 #include <thread>
 #include <vector>
+
+// The thread sanitizer ends a child that makes threads.
+#if defined(SLUICE_HAS_FORK) && !defined(__SANITIZE_THREAD__)
+#define SLUICE_TEST_FORK
+#include <sys/wait.h>
+#include <unistd.h>
+#endif
 
 using namespace sluice;
 
@@ -139,3 +150,104 @@ TEST_CASE("teams come and go", "[parallel]") {
   CHECK(ThreadTeam().concurrency() >= 1);
   CHECK_THROWS_WITH(ThreadTeam(0), "ThreadTeam: threads must be at least 1, got 0");
 }
+
+#if defined(SLUICE_TEST_FORK)
+
+namespace {
+
+/// What becomes of a child that does `f`: 0 if it says true, and a signal's number if it hangs.
+template <class F>
+int child(const F& f) {
+  std::fflush(nullptr);
+  std::cout.flush();
+  const pid_t pid = fork();
+  if (pid == 0) {
+    alarm(20);
+    _exit(f() ? 0 : 1);
+  }
+  int status = -1;
+  waitpid(pid, &status, 0);
+  return status;
+}
+
+/// Whether an executor runs a hundred items once each.
+bool works(const Executor& executor) {
+  std::vector<int> count(100, 0);
+  executor.for_each(100, [&](Executor::Index i) { ++count[static_cast<std::size_t>(i)]; });
+  return count == std::vector<int>(100, 1);
+}
+
+}  // namespace
+
+TEST_CASE("a forked child works alone, and may end its copy of a team", "[parallel][fork]") {
+  auto team = std::make_unique<ThreadTeam>(3);
+  CHECK(works(*team));
+  CHECK(child([&] { return works(*team) && team->concurrency() == 1; }) == 0);
+  CHECK(child([&] {
+          team.reset();
+          ThreadTeam fresh(3);
+          return works(fresh) && fresh.concurrency() == 3;
+        }) == 0);
+  CHECK(child([&] {  // a grandchild
+          ThreadTeam fresh(2);
+          return child([&] {
+                   const bool both = works(fresh) && works(*team);
+                   team.reset();
+                   return both && fresh.concurrency() == 1;
+                 }) == 0;
+        }) == 0);
+  CHECK(works(*team));
+  CHECK(team->concurrency() == 3);
+}
+
+TEST_CASE("a forked child leaves by exit(), through the destructors", "[parallel][fork]") {
+  static std::unique_ptr<ThreadTeam> global;
+  global = std::make_unique<ThreadTeam>(3);
+  CHECK(works(*global));
+  // As a static object would be, but without those of the test program.
+  CHECK(child([&] {
+          std::atexit([] {
+            global.reset();
+            _exit(0);
+          });
+          std::exit(1);
+          return false;
+        }) == 0);
+  global.reset();
+}
+
+TEST_CASE("forked while another thread is at work", "[parallel][fork]") {
+  ThreadTeam team(3);
+  std::atomic<bool> stop = false;
+  std::jthread other([&] {
+    while (!stop) works(team);
+  });
+  for (int i = 0; i < 20; ++i) CHECK(child([&] { return works(team); }) == 0);
+  stop = true;
+}
+
+TEST_CASE("a child that was forked by an item cannot go on with the call", "[parallel][fork]") {
+  ThreadTeam team(2);
+  std::atomic<int> arrived = 0;
+  const auto caller = std::this_thread::get_id();
+  bool refused = false;
+  pid_t pid = -1;
+  std::fflush(nullptr);
+  try {
+    Executor(team).for_each(2, [&](Executor::Index) {
+      ++arrived;
+      while (arrived < 2) std::this_thread::yield();  // so that each thread has one
+      if (std::this_thread::get_id() == caller) pid = fork();
+      if (pid == 0) alarm(20);
+    });
+  } catch (const std::logic_error&) {
+    refused = true;
+  }
+  if (pid == 0) _exit(refused ? 0 : 1);
+  int status = -1;
+  waitpid(pid, &status, 0);
+  CHECK(status == 0);
+  CHECK_FALSE(refused);
+}
+
+#endif

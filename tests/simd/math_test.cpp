@@ -292,17 +292,35 @@ TEMPLATE_TEST_CASE("powers of 2 keep to their stated error, and end in 0", "[mat
 
 TEMPLATE_TEST_CASE("sine and cosine keep to their stated error", "[math]", float, double) {
   using S = TestType;
-  using B = simd::Batch<S, simd::DefaultArch>;
-  const double limit = 2 * double(std::numeric_limits<S>::epsilon());
+  const double limit = double(std::numeric_limits<S>::epsilon());
   Rng rng(6);
-  for (int n = 0; n < 20000; ++n) {
-    const S x = S((n % 2 ? 1000 : 4) * (2 * rng.uniform<double>() - 1));
-    S sine[simd::lanes<B>], cosine[simd::lanes<B>];
-    simd::store(sine, simd::sin(B(x))), simd::store(cosine, simd::cos(B(x)));
-    CAPTURE(x);
-    REQUIRE(std::abs(double(sine[0] - std::sin(static_cast<long double>(x)))) <= limit);
-    REQUIRE(std::abs(double(cosine[0] - std::cos(static_cast<long double>(x)))) <= limit);
+  const S largest = simd::detail::TurnConstants<S>::largest;
+  for (const double span : {0.8, 4.0, 1000.0, 2.0 * double(largest)})
+    for (int n = 0; n < 20000; ++n) {
+      const S x = S(span * (2 * rng.uniform<double>() - 1));
+      const long double sine = std::sin(static_cast<long double>(x));
+      const long double cosine = std::cos(static_cast<long double>(x));
+      CAPTURE(x);
+      REQUIRE(std::abs(double(both_ways(SLUICE_FUNCTION(sin), x) - sine)) <= limit);
+      REQUIRE(std::abs(double(both_ways(SLUICE_FUNCTION(cos), x) - cosine)) <= limit);
+    }
+  for (const S x : {S(1e-3), S(1e-20), std::numeric_limits<S>::min()})
+    CHECK(ulps(both_ways(SLUICE_FUNCTION(sin), x), std::sin(static_cast<long double>(x))) <= 1);
+  for (const S x : {std::numeric_limits<S>::infinity(), std::numeric_limits<S>::quiet_NaN()}) {
+    CHECK(std::isnan(both_ways(SLUICE_FUNCTION(sin), x)));
+    CHECK(std::isnan(both_ways(SLUICE_FUNCTION(cos), x)));
   }
+}
+
+TEMPLATE_TEST_CASE("one large angle among small ones", "[math]", float, double) {
+  using S = TestType;
+  using B = simd::Batch<S, simd::DefaultArch>;
+  constexpr Index W = simd::lanes<B>;
+  S x[W], sine[W];
+  for (Index i = 0; i < W; ++i) x[i] = S(0.1) * S(i + 1);
+  x[W - 1] = S(3e7);
+  simd::store(sine, simd::sin(simd::load<B>(x)));
+  for (Index i = 0; i < W; ++i) CHECK(ulps(sine[i], std::sin(static_cast<long double>(x[i]))) <= 1);
 }
 
 TEMPLATE_TEST_CASE("parts of vectors are loaded and stored without their neighbours", "[math]",

@@ -4,13 +4,15 @@
 #pragma once
 
 #include <sluice/core/error.hpp>
+#include <sluice/parallel/fork.hpp>
 #include <sluice/parallel/job.hpp>
 
 #include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <stop_token>
+#include <memory>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
@@ -26,7 +28,8 @@ namespace sluice {
 /// threads stay awake for some microseconds, then sleep. The destructor joins them.
 ///
 /// A call that finds the team at work, be it from inside f or from another thread, runs its own
-/// items in order on the spot.
+/// items in order on the spot. So does every call in the child of a fork(), which has a copy of the
+/// team but not its threads; a team that the child makes itself is whole.
 class ThreadTeam {
  public:
   using Function = detail::Job::Function;
@@ -40,8 +43,7 @@ class ThreadTeam {
     require(threads >= 1, "ThreadTeam", "threads", "at least 1", std::to_string(threads));
     try {
       workers_.reserve(static_cast<std::size_t>(threads - 1));
-      for (std::ptrdiff_t i = 1; i < threads; ++i)
-        workers_.emplace_back([this](const std::stop_token& stop) { serve(stop); });
+      for (std::ptrdiff_t i = 1; i < threads; ++i) workers_.emplace_back([this] { serve(); });
     } catch (...) {
       dismiss();
       throw;
@@ -55,13 +57,14 @@ class ThreadTeam {
 
   /// Threads that work at once, the caller included.
   std::ptrdiff_t concurrency() const noexcept {
-    return static_cast<std::ptrdiff_t>(workers_.size()) + 1;
+    return forked() ? 1 : static_cast<std::ptrdiff_t>(workers_.size()) + 1;
   }
 
   /// Calls f(context, i) for every i in [0, n) and returns when all are done. The first exception
   /// of f reaches the caller; items that nobody has begun by then are left out.
+  /// \throws std::logic_error  in a child that f forked, for the items of other threads are lost.
   void run(std::ptrdiff_t n, Function f, void* context) {
-    if (workers_.empty() || n < 2 || busy_.test_and_set(std::memory_order_acquire)) {
+    if (workers_.empty() || n < 2 || forked() || busy_.test_and_set(std::memory_order_acquire)) {
       for (std::ptrdiff_t i = 0; i < n; ++i) f(context, i);
       return;
     }
@@ -69,6 +72,8 @@ class ThreadTeam {
     job_.begin(n, f, context);
     call();
     job_.work();
+    if (forked())
+      throw std::logic_error("ThreadTeam: a forked child returned into the parent's call");
     job_.end();
   }
 
@@ -78,12 +83,15 @@ class ThreadTeam {
     ~Release() { flag.clear(std::memory_order_release); }
   };
 
-  void serve(const std::stop_token& stop) noexcept {
-    for (std::uint32_t seen = 0; !stop.stop_requested();) {
+  void serve() noexcept {
+    for (std::uint32_t seen = 0; !leave_.load(std::memory_order_relaxed) && !forked();) {
       seen = detail::wait_while(calls_, seen);
       job_.help();
     }
   }
+
+  /// Whether this is a copy in a child, and the threads were left behind.
+  bool forked() const noexcept { return detail::fork_generation() != maker_; }
 
   /// Wakes everybody.
   void call() noexcept {
@@ -92,14 +100,22 @@ class ThreadTeam {
   }
 
   void dismiss() noexcept {
-    for (auto& worker : workers_) worker.request_stop();
+    if (forked()) {
+      // There is nothing to join: a handle without a thread takes the place of each.
+      for (auto& worker : workers_) std::construct_at(&worker);
+      return;
+    }
+    leave_.store(true, std::memory_order_relaxed);
     call();
+    for (auto& worker : workers_) worker.join();
   }
 
+  const std::uint32_t maker_ = detail::fork_generation();
   detail::Job job_;
   std::atomic_flag busy_;
+  std::atomic<bool> leave_ = false;
   alignas(64) std::atomic<std::uint32_t> calls_ = 0;
-  std::vector<std::jthread> workers_;  // last, so that they are joined before the rest goes
+  std::vector<std::thread> workers_;
 };
 
 }  // namespace sluice

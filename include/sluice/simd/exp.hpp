@@ -75,9 +75,9 @@ struct Reduced {
 
   SLUICE_INLINE explicit Reduced(const B& x) noexcept {
     using C = ExpConstants<ScalarOf<B>>;
-    shifted = madd(x, B(ScalarOf<B>(1.44269504088896341)), B(C::round));
-    n = shifted - B(C::round);
-    r = madd(n, B(-C::ln2_low), madd(n, B(-C::ln2_high), x));
+    shifted = fenced(madd(x, B(ScalarOf<B>(1.44269504088896341)), B(C::round)));
+    n = fenced(B(shifted - B(C::round)));
+    r = madd(n, B(-C::ln2_low), fenced(madd(n, B(-C::ln2_high), x)));
   }
 
   /// p 2^n, which must be zero or a normal number unless `has_scale`; p lies near 1.
@@ -169,7 +169,7 @@ SLUICE_INLINE B expm1_in_range(const B& x) noexcept {
   const B one(ScalarOf<B>(1));
   const B power = e.scaled(one);
   const B p = detail::polynomial(e.r, detail::ExpConstants<ScalarOf<B>>::growth);
-  return madd(e.r * p, power, power - one);
+  return madd(e.r * p, power, fenced(B(power - one)));
 }
 
 }  // namespace sluice::simd

@@ -59,8 +59,8 @@ SLUICE_INLINE B exp2_or_zero(const B& x, ScalarOf<B> lowest) noexcept {
     using I = IntegerOf<B>;
     constexpr S highest = sizeof(S) == 4 ? S(127.49999) : S(1023.49999999999);
     const B bounded = simd::min(B(highest), x);
-    const B shifted = bounded + B(C::round);
-    const B p = power(B(bounded - (shifted - B(C::round))));
+    const B shifted = fenced(B(bounded + B(C::round)));
+    const B p = power(B(bounded - fenced(B(shifted - B(C::round)))));
     const I bits = simd::bit_cast<I>(p) + (simd::bit_cast<I>(shifted) << C::mantissa_bits);
     const B y = madd(bounded, B(S(0)), simd::bit_cast<B>(bits));  // integers know no NaN
     return simd::select(x < B(lowest), B(S(0)), y);

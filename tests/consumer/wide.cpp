@@ -1,0 +1,4 @@
+// SPDX-License-Identifier: MIT
+#include "recurrence.hpp"
+
+Output wide_recurrence() { return recurrence(); }
