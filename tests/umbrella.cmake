@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
-# sluice.hpp includes every public header but those of io, in order.
+# sluice.hpp includes every public header but those of io, in order; those in a folder `detail` are
+# private.
 file(GLOB_RECURSE headers RELATIVE ${INCLUDE} ${INCLUDE}/sluice/*.hpp)
-list(FILTER headers EXCLUDE REGEX "^sluice/(io/|sluice\\.hpp$)")
+list(FILTER headers EXCLUDE REGEX "^sluice/(io/|sluice\\.hpp$|.*/detail/)")
 list(SORT headers)
 list(TRANSFORM headers REPLACE "(.+)" "#include <\\1>")
 file(STRINGS ${INCLUDE}/sluice/sluice.hpp included REGEX "^#include")

@@ -21,6 +21,7 @@
 #include <sluice/core/workspace.hpp>
 #include <sluice/kernels/activation/activation.hpp>
 #include <sluice/kernels/activation/functions.hpp>
+#include <sluice/kernels/common/operand.hpp>
 #include <sluice/kernels/conv.hpp>
 #include <sluice/kernels/conv/backward.hpp>
 #include <sluice/kernels/conv/forward.hpp>

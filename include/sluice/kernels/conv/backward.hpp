@@ -113,25 +113,16 @@ void add_weight_gradients(const Rows<Scalar>& x, Index count, const Scalar* e, S
 
 }  // namespace detail
 
-/// Gradients of the short convolution by its operands and its initial state.
-///
-/// Exact (see the file comment); independent of the number of threads.
-///
-/// \param in      as in the forward pass.
-/// \param state   [sequences, W - 1, D], the initial state of the forward pass.
-/// \param dy      [B, T, D], gradient by y.
-/// \param dstate  [sequences, W - 1, D], or absent; gradient by the final state on entry, by the
-///                initial state on return.
-/// \param grads   where the gradients by x, weight and bias go.
-/// \throws ShapeError, ArgumentError  if the arguments do not agree; nothing has been written then.
-template <class Arch = simd::DefaultArch, std::floating_point Scalar>
-void backward(const Inputs<Scalar>& in, std::type_identity_t<View<const Scalar, 3>> state,
+/// `backward` below for a scalar that is named: backward<Arch, float>(...).
+template <class Arch, std::floating_point Scalar>
+void backward(const std::type_identity_t<Inputs<Scalar>>& in,
+              std::type_identity_t<View<const Scalar, 3>> state,
               std::type_identity_t<View<const Scalar, 3>> dy,
               std::type_identity_t<View<Scalar, 3>> dstate,
               const std::type_identity_t<Gradients<Scalar>>& grads,
               const Workspace& workspace = {}) {
   const auto where = "conv::backward";
-  require_shapes(where, in, state, dy);
+  require_shapes(where, in, state, dy, {.y = "dy"});
   const Index B = in.x.dim(0), T = in.x.dim(1), D = in.x.dim(2), W = in.width(), past = W - 1;
   if (dstate) require_shape(where, "dstate", dstate.shape(), state.shape(), "to match state");
   if (grads.dx) require_shape(where, "dx", grads.dx.shape(), in.x.shape(), "to match x");
@@ -197,5 +188,24 @@ void backward(const Inputs<Scalar>& in, std::type_identity_t<View<const Scalar, 
 }
 
 SLUICE_COMPILED_KERNEL(backward);
+
+/// Gradients of the short convolution by its operands and its initial state.
+///
+/// Exact (see the file comment); independent of the number of threads.
+///
+/// \param in      as in the forward pass.
+/// \param state   [sequences, W - 1, D], the initial state of the forward pass.
+/// \param dy      [B, T, D], gradient by y.
+/// \param dstate  [sequences, W - 1, D], or absent; gradient by the final state on entry, by the
+///                initial state on return.
+/// \param grads   where the gradients by x, weight and bias go.
+/// \throws ShapeError, ArgumentError  if the arguments do not agree; nothing has been written then.
+template <class Arch = simd::DefaultArch, Operand Output>
+void backward(const Inputs<ElementOf<Output>>& in, ConstViewOf<Output> state, const Output& dy,
+              ViewOf<Output> dstate,
+              const std::type_identity_t<Gradients<ElementOf<Output>>>& grads,
+              const Workspace& workspace = {}) {
+  backward<Arch, ElementOf<Output>>(in, state, dy, dstate, grads, workspace);
+}
 
 }  // namespace sluice::conv

@@ -53,21 +53,11 @@ void advance(const Inputs<Scalar>& in, const Part& p, const View<Scalar, 3>& sta
 
 }  // namespace detail
 
-/// A causal convolution of every channel by itself over its last W tokens, as in types.hpp.
-///
-/// T tokens at once equal T calls with one, to the bit, and whatever the number of threads.
-///
-/// \param in     x [B, T, D], weight [D, W], bias [D] or absent, of any outer strides.
-/// \param state  [B or packed sequences, W - 1, D]; the inputs before the first token on entry,
-///               the last W - 1 inputs on return.
-/// \param y      [B, T, D]; overwritten. Must not overlap an input.
-/// \throws ShapeError, ArgumentError  if the arguments do not agree; nothing has been written then.
-///
-/// Source: Gu and Dao, Mamba, 2023, section 3.4 (arXiv:2312.00752); Fu et al., Hungry Hungry
-/// Hippos, ICLR 2023, section 3 (arXiv:2212.14052).
-template <class Arch = simd::DefaultArch, std::floating_point Scalar>
-void forward(const Inputs<Scalar>& in, std::type_identity_t<View<Scalar, 3>> state,
-             std::type_identity_t<View<Scalar, 3>> y, const Workspace& workspace = {}) {
+/// `forward` below for a scalar that is named: forward<Arch, float>(...).
+template <class Arch, std::floating_point Scalar>
+void forward(const std::type_identity_t<Inputs<Scalar>>& in,
+             std::type_identity_t<View<Scalar, 3>> state, std::type_identity_t<View<Scalar, 3>> y,
+             const Workspace& workspace = {}) {
   require_shapes("conv::forward", in, state, y);
   const Index T = in.x.dim(1);
   detail::for_each_tile(
@@ -82,14 +72,32 @@ void forward(const Inputs<Scalar>& in, std::type_identity_t<View<Scalar, 3>> sta
     for_each_part(in, row, 0, T, [&](const Part& p) { detail::advance(in, p, state); });
 }
 
-/// One token of a stream: `forward` for T = 1. Arguments and errors as there.
-template <class Arch = simd::DefaultArch, std::floating_point Scalar>
-void step(const Inputs<Scalar>& in, std::type_identity_t<View<Scalar, 3>> state,
-          std::type_identity_t<View<Scalar, 3>> y) {
-  require_shape("conv::step", "x", in.x.shape(), {in.x.dim(0), 1, in.x.dim(2)}, "one token");
-  forward<Arch>(in, state, y);
+SLUICE_COMPILED_KERNEL(forward);
+
+/// A causal convolution of every channel by itself over its last W tokens, as in types.hpp.
+///
+/// T tokens at once equal T calls with one, to the bit, and whatever the number of threads.
+///
+/// \param in     x [B, T, D], weight [D, W], bias [D] or absent, of any outer strides.
+/// \param state  [B or packed sequences, W - 1, D]; the inputs before the first token on entry,
+///               the last W - 1 inputs on return.
+/// \param y      [B, T, D]; overwritten. Must not overlap an input.
+/// \throws ShapeError, ArgumentError  if the arguments do not agree; nothing has been written then.
+///
+/// Source: Gu and Dao, Mamba, 2023, section 3.4 (arXiv:2312.00752); Fu et al., Hungry Hungry
+/// Hippos, ICLR 2023, section 3 (arXiv:2212.14052).
+template <class Arch = simd::DefaultArch, Operand Output>
+void forward(const Inputs<ElementOf<Output>>& in, ViewOf<Output> state, Output&& y,
+             const Workspace& workspace = {}) {
+  forward<Arch, ElementOf<Output>>(in, state, y, workspace);
 }
 
-SLUICE_COMPILED_KERNEL(forward);
+/// One token of a stream: `forward` for T = 1. Arguments and errors as there.
+template <class Arch = simd::DefaultArch, Operand Output>
+void step(const Inputs<ElementOf<Output>>& in, ViewOf<Output> state, Output&& y,
+          const Workspace& workspace = {}) {
+  require_shape("conv::step", "x", in.x.shape(), {in.x.dim(0), 1, in.x.dim(2)}, "one token");
+  forward<Arch>(in, state, y, workspace);
+}
 
 }  // namespace sluice::conv

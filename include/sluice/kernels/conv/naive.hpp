@@ -3,6 +3,7 @@
 /// The short causal convolution as its formula is written. The reference for the fast form.
 #pragma once
 
+#include <sluice/core/workspace.hpp>
 #include <sluice/kernels/conv/types.hpp>
 
 #include <cmath>
@@ -13,9 +14,11 @@
 namespace sluice::conv {
 
 /// The formula of types.hpp, one sum at a time. Arguments and errors as `forward`.
-template <std::floating_point Scalar>
-void naive(const Inputs<Scalar>& in, std::type_identity_t<View<Scalar, 3>> state,
-           std::type_identity_t<View<Scalar, 3>> y) {
+template <Operand Output>
+void naive(const Inputs<ElementOf<Output>>& in, ViewOf<Output> state, Output&& output,
+           const Workspace& = {}) {
+  using Scalar = ElementOf<Output>;
+  const View<Scalar, 3> y(output);
   require_shapes("conv::naive", in, state, y);
   const Index T = in.x.dim(1), D = in.x.dim(2), W = in.width();
   std::vector<Scalar> last(static_cast<std::size_t>(W));

@@ -13,6 +13,7 @@
 #include <sluice/core/error.hpp>
 #include <sluice/core/sequences.hpp>
 #include <sluice/core/view.hpp>
+#include <sluice/kernels/common/operand.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -63,19 +64,25 @@ void for_each_part(const Inputs<Scalar>& in, Index row, Index from, Index to, F&
       f(Part{next - c.begin() - 1, row, begin, end, std::max(begin, from), std::min(end, to)});
 }
 
+/// What the arguments of a kernel are called where they do not agree.
+struct Names {
+  std::string_view state = "state", y = "y";
+};
+
 /// Throws ShapeError or ArgumentError unless inputs, state [sequences, W - 1, D] and output
 /// [B, T, D] agree.
 template <class Scalar, class State, class Output>
 void require_shapes(std::string_view where, const Inputs<Scalar>& in, const View<State, 3>& state,
-                    const View<Output, 3>& y) {
+                    const View<Output, 3>& y, const Names& names = {}) {
   const Index B = in.x.dim(0), T = in.x.dim(1), D = in.x.dim(2), W = in.width();
   require_shape(where, "weight", in.weight.shape(), {D, W}, "to match x");
   if (W < 1)  // texts are made only when needed: a warm step must not allocate
     require(false, where, "the width of the window", "at least 1", std::to_string(W));
   if (in.bias) require_shape(where, "bias", in.bias.shape(), {D}, "to match x");
   require_cu_seqlens(where, in.cu_seqlens, B, T);
-  require_shape(where, "state", state.shape(), {in.sequences(), W - 1, D}, "to match x and weight");
-  require_shape(where, "y", y.shape(), in.x.shape(), "to match x");
+  require_shape(where, names.state, state.shape(), {in.sequences(), W - 1, D},
+                "to match x and weight");
+  require_shape(where, names.y, y.shape(), in.x.shape(), "to match x");
 }
 
 }  // namespace sluice::conv

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <sluice/core/compiled.hpp>
+#include <sluice/core/each_row.hpp>
 #include <sluice/kernels/gla/chunk_backward.hpp>
 
 #include <array>
@@ -65,37 +66,31 @@ class SharedGradients {
   std::array<Gradients<Scalar>, most_parts> grads_;
 };
 
+/// Without heads of v nothing reads q and k: their gradients are 0.
+template <class Scalar>
+void no_value_heads(const Inputs<Scalar>& in, const Gradients<Scalar>& grads) {
+  if (grads.accumulate) return;
+  for (const auto& to : {grads.dq, grads.dk})
+    if (to) for_each_row([&](Scalar* row) { std::fill_n(row, in.q.dim(3), Scalar{0}); }, to);
+}
+
 }  // namespace detail
 
-/// Gradients of gated linear attention by its inputs and its initial state.
-///
-/// Hand-derived (see the file comment); subtraction-free in the decays, so exact gates of minus
-/// infinity and of any strength, in float too. Independent of the number of threads.
-///
-/// \param in, scale  as in the forward pass.
-/// \param saved   [saved_states(in), HV, K, V], written by `blocked` or `forward`.
-/// \param dout    gradient by o, [B, T, HV, V].
-/// \param dstate  [sequences, HV, K, V]; gradient by the final state on entry, by the initial
-///                state on return.
-/// \param grads   where the gradients by q, k, v, g and u go.
-/// \throws ShapeError, ArgumentError  if the arguments do not agree; nothing has been written then.
-///
-/// Source: Yang et al. (arXiv:2312.06635), appendix C; the gate gradient in its strict form, which
-/// does not cancel when the decay is strong.
-template <class Arch = simd::DefaultArch, std::floating_point Scalar>
-void backward(const std::type_identity_t<Inputs<Scalar>>& in, Scalar scale,
+/// `backward` below for a scalar that is named: backward<Arch, float>(...).
+template <class Arch, std::floating_point Scalar>
+void backward(const std::type_identity_t<Inputs<Scalar>>& in, std::type_identity_t<Scalar> scale,
               std::type_identity_t<View<const Scalar, 4>> saved,
               std::type_identity_t<View<const Scalar, 4>> dout,
               std::type_identity_t<View<Scalar, 4>> dstate,
               const std::type_identity_t<Gradients<Scalar>>& grads,
               const Workspace& workspace = {}) {
-  require_shapes("gla::backward", in, dstate, dout);
+  require_shapes("gla::backward", in, dstate, dout, {.state = "dstate", .o = "dout"});
   require_gradients("gla::backward", in, grads);
+  require_saved("gla::backward", in, saved);
   const Index K = in.q.dim(3), H = in.q.dim(2), HV = in.v.dim(2), V = in.v.dim(3);
   const Index N = in.sequences();
-  require_shape("gla::backward", "saved", saved.shape(), {saved_states(in), HV, K, V},
-                "to match the inputs");
-  if (N == 0 || HV == 0) return;
+  if (HV == 0) return detail::no_value_heads(in, grads);
+  if (N == 0) return;
   const Index keys = simd::padded<Scalar, Arch>(K), values = simd::padded<Scalar, Arch>(V);
   const Index threads = workspace.executor.concurrency();
   Scratch scratch(workspace);
@@ -151,5 +146,28 @@ void backward(const std::type_identity_t<Inputs<Scalar>>& in, Scalar scale,
 }
 
 SLUICE_COMPILED_KERNEL(backward);
+
+/// Gradients of gated linear attention by its inputs and its initial state.
+///
+/// Hand-derived (see the file comment); subtraction-free in the decays, so exact gates of minus
+/// infinity and of any strength, in float too. Independent of the number of threads.
+///
+/// \param in, scale  as in the forward pass.
+/// \param saved   [saved_states(in), HV, K, V], contiguous, written by `blocked` or `forward`.
+/// \param dout    gradient by o, [B, T, HV, V].
+/// \param dstate  [sequences, HV, K, V], contiguous; gradient by the final state on entry, by the
+///                initial state on return.
+/// \param grads   where the gradients by q, k, v, g and u go.
+/// \throws ShapeError, ArgumentError  if the arguments do not agree; nothing has been written then.
+///
+/// Source: Yang et al. (arXiv:2312.06635), appendix C; the gate gradient in its strict form, which
+/// does not cancel when the decay is strong.
+template <class Arch = simd::DefaultArch, Operand Output>
+void backward(const Inputs<ElementOf<Output>>& in, ElementOf<Output> scale,
+              ConstViewOf<Output> saved, const Output& dout, ViewOf<Output> dstate,
+              const std::type_identity_t<Gradients<ElementOf<Output>>>& grads,
+              const Workspace& workspace = {}) {
+  backward<Arch, ElementOf<Output>>(in, scale, saved, dout, dstate, grads, workspace);
+}
 
 }  // namespace sluice::gla

@@ -12,6 +12,7 @@
 /// in no bit on the tokens after it.
 #pragma once
 
+#include <sluice/core/each_row.hpp>
 #include <sluice/core/workspace.hpp>
 #include <sluice/kernels/gla/block.hpp>
 #include <sluice/kernels/gla/tile.hpp>
@@ -28,6 +29,14 @@ inline constexpr Index saved_every = 32;
 template <class Scalar>
 Index saved_states(const Inputs<Scalar>& in) noexcept {
   return count_blocks(in, saved_every);
+}
+
+/// Throws unless the saved states are [saved_states(in), HV, K, V] and contiguous.
+template <class Scalar, class T>
+void require_saved(std::string_view where, const Inputs<Scalar>& in, const View<T, 4>& saved) {
+  require_shape(where, "saved", saved.shape(),
+                {saved_states(in), in.v.dim(2), in.q.dim(3), in.v.dim(3)}, "to match the inputs");
+  require(saved.contiguous(), where, "saved", "contiguous", "a strided view");
 }
 
 namespace detail {
@@ -205,20 +214,21 @@ void run_block(const Inputs<Scalar>& in, const Block& block, Scalar scale, Index
 /// Independent work, divided among threads: sequences, heads, and columns of V. The result does
 /// not depend on the number of threads, not even in the last bit.
 ///
-/// \param saved  [saved_states(in), HV, K, V], or absent: receives the state before every
-///               `saved_every` tokens of every sequence, for `backward`.
-template <class Arch = simd::DefaultArch, std::floating_point Scalar>
-void blocked(const std::type_identity_t<Inputs<Scalar>>& in, Scalar scale,
-             std::type_identity_t<View<Scalar, 4>> state, std::type_identity_t<View<Scalar, 4>> o,
-             const Workspace& workspace = {}, std::type_identity_t<View<Scalar, 4>> saved = {}) {
+/// \param saved  [saved_states(in), HV, K, V], contiguous, or absent: receives the state before
+///               every `saved_every` tokens of every sequence, for `backward`.
+template <class Arch = simd::DefaultArch, Operand Output>
+void blocked(const Inputs<ElementOf<Output>>& in, ElementOf<Output> scale, ViewOf<Output> state,
+             Output&& out, const Workspace& workspace = {}, ViewOf<Output> saved = {}) {
+  using Scalar = ElementOf<Output>;
+  const View<Scalar, 4> o(out);
   require_shapes("gla::blocked", in, state, o);
   const Index K = in.q.dim(3), HV = in.v.dim(2), V = in.v.dim(3), N = in.sequences();
   const Index keys = simd::padded<Scalar, Arch>(K), values = simd::padded<Scalar, Arch>(V);
   const Index W = simd::width<Scalar, Arch>, threads = workspace.executor.concurrency();
-  if (saved)
-    require_shape("gla::blocked", "saved", saved.shape(), {saved_states(in), HV, K, V},
-                  "to match the inputs");
+  if (saved) require_saved("gla::blocked", in, saved);
   if (N == 0 || HV == 0 || V == 0) return;
+  if (K == 0)  // a sum over no keys
+    return for_each_row([&](Scalar* row) { std::fill_n(row, V, Scalar{0}); }, o);
 
   // A task is a range of heads, or of columns of one head, of one sequence. One thread takes all
   // heads at once, so that it reads the input in order.

@@ -19,10 +19,11 @@ namespace sluice::gla {
 /// memory: a state for every chunk of every head.
 ///
 /// \param chunk_size  tokens in a chunk, at least 1; T need not divide. 32 to 64 is fast.
-template <class Arch = simd::DefaultArch, std::floating_point Scalar>
-void chunkwise(const std::type_identity_t<Inputs<Scalar>>& in, Scalar scale, Index chunk_size,
-               std::type_identity_t<View<Scalar, 4>> state, std::type_identity_t<View<Scalar, 4>> o,
-               const Workspace& workspace = {}) {
+template <class Arch = simd::DefaultArch, Operand Output>
+void chunkwise(const Inputs<ElementOf<Output>>& in, ElementOf<Output> scale, Index chunk_size,
+               ViewOf<Output> state, Output&& out, const Workspace& workspace = {}) {
+  using Scalar = ElementOf<Output>;
+  const View<Scalar, 4> o(out);
   require_shapes("gla::chunkwise", in, state, o);
   require(chunk_size >= 1, "gla::chunkwise", "chunk_size", "at least 1",
           std::to_string(chunk_size));
@@ -81,14 +82,14 @@ void chunkwise(const std::type_identity_t<Inputs<Scalar>>& in, Scalar scale, Ind
       }
     }
   });
-  each_chunk([&](Index task, const detail::Block& block, detail::Chunk<Scalar>& x, Scalar* out) {
+  each_chunk([&](Index task, const detail::Block& block, detail::Chunk<Scalar>& x, Scalar* rows) {
     detail::weigh_pairs<Arch>(x);
     for (Index t = 0; t < x.tokens; ++t) x.pairs[t * x.tokens + t] = x.own[t];
     simd::product<Arch, Scalar>(x.tokens, values, keys, {x.read, keys, 1}, states + task * size,
-                                values, out, values);
+                                values, rows, values);
     simd::product<Arch, Scalar>(x.tokens, values, x.tokens, {x.pairs, x.tokens, 1}, x.v, values,
-                                out, values, simd::Write::add);
-    detail::store_rows<Arch>(out, values, false, block, o);
+                                rows, values, simd::Write::add);
+    detail::store_rows<Arch>(rows, values, false, block, o);
     simd::finish_streaming();
   });
 }

@@ -98,7 +98,7 @@ void advance(const Inputs<Scalar>& in, Index b, Index t, Index h, Scalar scale, 
 /// token, O(K V); allocates nothing. Agrees with every other form to rounding.
 ///
 /// \param in     q, k [B, T, H, K], v [B, T, HV, V], gate and bonus as in `Inputs`.
-/// \param scale  multiplies q; 1 / sqrt(K) is customary. Its type is that of all tensors.
+/// \param scale  multiplies q; 1 / sqrt(K) is customary.
 /// \param state  [B or packed sequences, HV, K, V], contiguous; initial state on entry, final
 ///               state on return.
 /// \param o      [B, T, HV, V]; overwritten. Must not overlap an input.
@@ -106,10 +106,10 @@ void advance(const Inputs<Scalar>& in, Index b, Index t, Index h, Scalar scale, 
 ///
 /// Source: Yang et al., Gated Linear Attention Transformers with Hardware-Efficient Training,
 /// ICML 2024, eq. 3 (arXiv:2312.06635); the bonus: Peng et al., Eagle and Finch (arXiv:2404.05892).
-template <class Arch = simd::DefaultArch, std::floating_point Scalar>
-void recurrent(const std::type_identity_t<Inputs<Scalar>>& in, Scalar scale,
-               std::type_identity_t<View<Scalar, 4>> state,
-               std::type_identity_t<View<Scalar, 4>> o) {
+template <class Arch = simd::DefaultArch, Operand Output>
+void recurrent(const Inputs<ElementOf<Output>>& in, ElementOf<Output> scale, ViewOf<Output> state,
+               Output&& out, const Workspace& = {}) {
+  const View<ElementOf<Output>, 4> o(out);
   require_shapes("gla::recurrent", in, state, o);
   for (Index n = 0; n < in.sequences(); ++n) {
     const Span tokens = sequence(in, n);
@@ -121,11 +121,11 @@ void recurrent(const std::type_identity_t<Inputs<Scalar>>& in, Scalar scale,
 }
 
 /// One token of a stream: `recurrent` for T = 1. Arguments and errors as there.
-template <class Arch = simd::DefaultArch, std::floating_point Scalar>
-void step(const std::type_identity_t<Inputs<Scalar>>& in, Scalar scale,
-          std::type_identity_t<View<Scalar, 4>> state, std::type_identity_t<View<Scalar, 4>> o) {
+template <class Arch = simd::DefaultArch, Operand Output>
+void step(const Inputs<ElementOf<Output>>& in, ElementOf<Output> scale, ViewOf<Output> state,
+          Output&& o, const Workspace& workspace = {}) {
   require(in.q.dim(1) == 1, "gla::step", "T", "1", std::to_string(in.q.dim(1)));
-  recurrent<Arch>(in, scale, state, o);
+  recurrent<Arch>(in, scale, state, o, workspace);
 }
 
 }  // namespace sluice::gla

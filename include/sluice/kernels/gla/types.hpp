@@ -13,6 +13,7 @@
 #include <sluice/core/error.hpp>
 #include <sluice/core/sequences.hpp>
 #include <sluice/core/view.hpp>
+#include <sluice/kernels/common/operand.hpp>
 
 #include <cmath>
 #include <span>
@@ -102,10 +103,16 @@ Span sequence(const Inputs<Scalar>& in, Index n) noexcept {
   return sluice::sequence(in.cu_seqlens, in.q.dim(1), n);
 }
 
-/// Throws ShapeError unless inputs, state [sequences, HV, K, V] and output [B, T, HV, V] agree.
+/// What the arguments of a kernel are called where they do not agree.
+struct Names {
+  std::string_view state = "state", o = "o";
+};
+
+/// Throws ShapeError unless inputs, state [sequences, HV, K, V] and output [B, T, HV, V] agree, and
+/// ArgumentError unless the state is contiguous.
 template <class Scalar, class Output>
 void require_shapes(std::string_view where, const Inputs<Scalar>& in, const View<Scalar, 4>& state,
-                    const View<Output, 4>& o) {
+                    const View<Output, 4>& o, const Names& names = {}) {
   const auto& q = in.q.shape();
   const auto [B, T, H, K] = q;
   const Index HV = in.v.dim(2), V = in.v.dim(3);
@@ -130,9 +137,9 @@ void require_shapes(std::string_view where, const Inputs<Scalar>& in, const View
   }
   if (in.u) require_shape(where, "u", in.u.shape(), {HV, K}, "to match k and the heads of v");
   require_cu_seqlens(where, in.cu_seqlens, B, T);
-  require_shape(where, "state", state.shape(), {in.sequences(), HV, K, V}, "to match k and v");
-  require(state.contiguous(), where, "state", "contiguous", "a strided view");
-  require_shape(where, "o", o.shape(), {B, T, HV, V}, "to match v");
+  require_shape(where, names.state, state.shape(), {in.sequences(), HV, K, V}, "to match k and v");
+  require(state.contiguous(), where, names.state, "contiguous", "a strided view");
+  require_shape(where, names.o, o.shape(), {B, T, HV, V}, "to match v");
 }
 
 /// Throws ShapeError unless every gradient that is asked for has the shape of its input.

@@ -54,28 +54,15 @@ void add_parameter(Scalar* gradient, Index pitch, Index rows, Index width, Index
 
 }  // namespace detail
 
-/// Gradients of the selective scan by all its inputs and its initial state.
-///
-/// Hand-derived (see the file comment). Free of subtractions, so exact for decays of any strength;
-/// those below 2^-60 (double: 2^-500) are exactly 0. Independent of the number of threads, among
-/// which sequences and ranges of channels are divided.
-///
-/// \param in      as in the forward pass.
-/// \param saved   [saved_states(in), states, channels], written by `chunkwise` or `forward`.
-/// \param dout    gradient by y, [batch, T, channels].
-/// \param dstate  [sequences, states, channels]; gradient by the final state on entry, by the
-///                initial state on return.
-/// \param grads   where the other gradients go.
-/// \throws ShapeError, ArgumentError  if the arguments do not agree; nothing has been written then.
-///
-/// Source: Gu and Dao (arXiv:2312.00752), section 3.3.2: recomputation instead of stored states.
-template <class Arch = simd::DefaultArch, std::floating_point Scalar>
-void backward(const Inputs<Scalar>& in, std::type_identity_t<View<const Scalar, 3>> saved,
+/// `backward` below for a scalar that is named: backward<Arch, float>(...).
+template <class Arch, std::floating_point Scalar>
+void backward(const std::type_identity_t<Inputs<Scalar>>& in,
+              std::type_identity_t<View<const Scalar, 3>> saved,
               std::type_identity_t<View<const Scalar, 3>> dout,
               std::type_identity_t<View<Scalar, 3>> dstate,
               const std::type_identity_t<Gradients<Scalar>>& grads,
               const Workspace& workspace = {}) {
-  require_shapes("ssm::backward", in, dstate, dout);
+  require_shapes("ssm::backward", in, dstate, dout, {.state = "dstate", .y = "dout"});
   require_gradients("ssm::backward", in, grads);
   const Index states = in.states(), channels = in.channels(), N = in.sequences();
   require_shape("ssm::backward", "saved", saved.shape(), {saved_states(in), states, channels},
@@ -84,7 +71,7 @@ void backward(const Inputs<Scalar>& in, std::type_identity_t<View<const Scalar, 
   using Sums = detail::ParameterSums<Scalar>;
   constexpr Index W = simd::lanes<V>;
   const detail::Vectors vectors(in, W);
-  if (N == 0 || channels == 0) return;
+  if (N == 0) return;
   const Index parts_a_group = (vectors.a_group + detail::part_vectors - 1) / detail::part_vectors;
   const Index parts = in.groups() * parts_a_group, batch = in.x.dim(0), T = in.x.dim(1);
   const Index threads = workspace.executor.concurrency();
@@ -164,5 +151,28 @@ void backward(const Inputs<Scalar>& in, std::type_identity_t<View<const Scalar, 
 }
 
 SLUICE_COMPILED_KERNEL(backward);
+
+/// Gradients of the selective scan by all its inputs and its initial state.
+///
+/// Hand-derived (see the file comment). Free of subtractions, so exact for decays of any strength;
+/// those below 2^-60 (double: 2^-500) are exactly 0. Independent of the number of threads, among
+/// which sequences and ranges of channels are divided.
+///
+/// \param in      as in the forward pass.
+/// \param saved   [saved_states(in), states, channels], written by `chunkwise` or `forward`.
+/// \param dout    gradient by y, [batch, T, channels].
+/// \param dstate  [sequences, states, channels]; gradient by the final state on entry, by the
+///                initial state on return.
+/// \param grads   where the other gradients go.
+/// \throws ShapeError, ArgumentError  if the arguments do not agree; nothing has been written then.
+///
+/// Source: Gu and Dao (arXiv:2312.00752), section 3.3.2: recomputation instead of stored states.
+template <class Arch = simd::DefaultArch, Operand Output>
+void backward(const Inputs<ElementOf<Output>>& in, ConstViewOf<Output> saved, const Output& dout,
+              ViewOf<Output> dstate,
+              const std::type_identity_t<Gradients<ElementOf<Output>>>& grads,
+              const Workspace& workspace = {}) {
+  backward<Arch, ElementOf<Output>>(in, saved, dout, dstate, grads, workspace);
+}
 
 }  // namespace sluice::ssm

@@ -151,6 +151,9 @@ void block_backward(const Inputs<Scalar>& in, const View<const Scalar, 3>& dout,
   with_kinds(in, [&]<class Complex, class TokenB, class TokenC>(Complex, TokenB, TokenC) {
     constexpr bool complex = Complex::value, by_token = TokenB::value && TokenC::value;
     const Index states = all / (complex ? 2 : 1);
+    if (states == 0)
+      for (Scalar* sum : {rows.sum, rows.by_input, rows.by_decay})
+        std::fill_n(sum, block.tokens * W, Scalar{0});
     if (!TokenB::value) std::fill_n(scratch.dB, all * W, Scalar{0});
     if (!TokenC::value) std::fill_n(scratch.dC, all * W, Scalar{0});
     for_each_tile<backward_tile_states<V, by_token && !complex>>(states, [&](auto count, Index n) {

@@ -143,10 +143,11 @@ void combine(const Inputs<Scalar>& in, const Slice& s, const Scalar* elapsed, Sc
 /// \param saved  [saved_states(in), states, channels], or absent: receives the state before every
 ///               `saved_every` tokens of every sequence, for `backward`. `chunk_size` must be a
 ///               multiple of `saved_every` then.
-template <class Arch = simd::DefaultArch, std::floating_point Scalar>
-void chunkwise(const Inputs<Scalar>& in, Index chunk_size,
-               std::type_identity_t<View<Scalar, 3>> state, std::type_identity_t<View<Scalar, 3>> y,
-               const Workspace& workspace = {}, std::type_identity_t<View<Scalar, 3>> saved = {}) {
+template <class Arch = simd::DefaultArch, Operand Output>
+void chunkwise(const Inputs<ElementOf<Output>>& in, Index chunk_size, ViewOf<Output> state,
+               Output&& output, const Workspace& workspace = {}, ViewOf<Output> saved = {}) {
+  using Scalar = ElementOf<Output>;
+  const View<Scalar, 3> y(output);
   require_shapes("ssm::chunkwise", in, state, y);
   require(chunk_size >= 1, "ssm::chunkwise", "chunk_size", "at least 1",
           std::to_string(chunk_size));

@@ -3,6 +3,7 @@
 /// The selective scan, one token at a time: the streaming form. Allocates nothing.
 #pragma once
 
+#include <sluice/core/workspace.hpp>
 #include <sluice/kernels/ssm/tile.hpp>
 #include <sluice/kernels/ssm/types.hpp>
 
@@ -28,9 +29,11 @@ namespace sluice::ssm {
 ///
 /// Source: Gu and Dao, Mamba, 2023, algorithm 2 (arXiv:2312.00752); complex poles and constant B
 /// and C: Gu et al., S4D, NeurIPS 2022 (arXiv:2206.11893).
-template <class Arch = simd::DefaultArch, std::floating_point Scalar>
-void recurrent(const Inputs<Scalar>& in, std::type_identity_t<View<Scalar, 3>> state,
-               std::type_identity_t<View<Scalar, 3>> y) {
+template <class Arch = simd::DefaultArch, Operand Output>
+void recurrent(const Inputs<ElementOf<Output>>& in, ViewOf<Output> state, Output&& output,
+               const Workspace& = {}) {
+  using Scalar = ElementOf<Output>;
+  const View<Scalar, 3> y(output);
   require_shapes("ssm::recurrent", in, state, y);
   using V = simd::Batch<Scalar, Arch>;
   const detail::Vectors vectors(in, simd::lanes<V>);
@@ -46,11 +49,11 @@ void recurrent(const Inputs<Scalar>& in, std::type_identity_t<View<Scalar, 3>> s
 }
 
 /// One token of a stream: `recurrent` for T = 1. Arguments and errors as there.
-template <class Arch = simd::DefaultArch, std::floating_point Scalar>
-void step(const Inputs<Scalar>& in, std::type_identity_t<View<Scalar, 3>> state,
-          std::type_identity_t<View<Scalar, 3>> y) {
+template <class Arch = simd::DefaultArch, Operand Output>
+void step(const Inputs<ElementOf<Output>>& in, ViewOf<Output> state, Output&& y,
+          const Workspace& workspace = {}) {
   require(in.x.dim(1) == 1, "ssm::step", "T", "1", std::to_string(in.x.dim(1)));
-  recurrent<Arch>(in, state, y);
+  recurrent<Arch>(in, state, y, workspace);
 }
 
 }  // namespace sluice::ssm

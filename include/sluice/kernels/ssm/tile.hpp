@@ -82,8 +82,8 @@ void scan_token(const Inputs<Scalar>& in, const Block& block, const Vectors& vec
       const Slice& s = slices[v];
       Scalar* const own = state + n * pitch + s.first;
       const auto pole =
-          in.A ? Ops::load_part(in.A.row(n) + s.first, states * in.A.stride(0), s.count)
-               : Ops::one();
+          in.has_poles() ? Ops::load_part(in.A.row(n) + s.first, states * in.A.stride(0), s.count)
+                         : Ops::one();
       const auto a = Ops::decay(simd::load<V>(rows.time + v * W), pole);
       const auto b = coupling(std::bool_constant<TokenB>{}, in.B, n, s);
       const auto h = Ops::madd(a, Ops::load_part(own, states * pitch, s.count),
@@ -105,6 +105,7 @@ void scan(const Inputs<Scalar>& in, const Block& block, const Vectors& vectors, 
       return scan_token<V, complex, TokenB::value, TokenC::value>(in, block, vectors, rows, state,
                                                                   pitch);
     const Index states = in.states() / (complex ? 2 : 1);
+    if (states == 0) std::fill_n(rows.sum, block.tokens * block.vectors * W, Scalar{0});
     for (Index v = 0; v < block.vectors; ++v) {
       const Slice s = vectors[block.vector + v];
       for_each_tile<tile_states<V, by_token && !complex>>(states, [&](auto count, Index n) {
