@@ -5,7 +5,7 @@
 
 #include <sluice/core/compiled.hpp>
 #include <sluice/core/workspace.hpp>
-#include <sluice/kernels/conv/window.hpp>
+#include <sluice/kernels/conv/detail/window.hpp>
 #include <sluice/simd/math.hpp>
 
 #include <concepts>
@@ -43,10 +43,12 @@ void convolve(const Rows<Scalar>& x, Index count, Index from, Index to, bool sil
 /// Moves a state on to the end of its sequence.
 template <class Scalar>
 void advance(const Inputs<Scalar>& in, const Part& p, const View<Scalar, 3>& state) noexcept {
-  const Index W = in.width(), D = in.x.dim(2), T = p.end - p.begin;
+  const Index W = in.width(), D = in.x.dim(2), T = common::length(p.sequence);
   for (Index i = 0; i < W - 1; ++i) {
-    const Index t = p.end - (W - 1) + i;  // from old to new, so nothing is read after its change
-    const Scalar* from = t < p.begin ? state.row(p.number, i + T) : in.x.row(p.row, t);
+    const Index t =
+        p.sequence.end - (W - 1) + i;  // from old to new, so nothing is read after its change
+    const Scalar* from =
+        t < p.sequence.begin ? state.row(p.number, i + T) : in.x.row(p.sequence.row, t);
     std::copy_n(from, D, state.row(p.number, i));
   }
 }
@@ -64,8 +66,9 @@ void forward(const std::type_identity_t<Inputs<Scalar>>& in,
       in, workspace.executor, [&](Index row, Index number, Index first, Index count, Index) {
         const Index from = number * detail::piece, to = std::min(T, from + detail::piece);
         for_each_part(in, row, from, to, [&](const Part& p) {
-          detail::convolve<Arch>(detail::Rows<Scalar>{in, state, p, first}, count, p.from, p.to,
-                                 in.silu, [&](Index t) { return y.row(row, t) + first; });
+          detail::convolve<Arch>(detail::Rows<Scalar>{in, state, p, first}, count, p.tokens.begin,
+                                 p.tokens.end, in.silu,
+                                 [&](Index t) { return y.row(row, t) + first; });
         });
       });
   for (Index row = 0; row < in.x.dim(0); ++row)

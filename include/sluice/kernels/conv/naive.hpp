@@ -24,16 +24,17 @@ void naive(const Inputs<ElementOf<Output>>& in, ViewOf<Output> state, Output&& o
   std::vector<Scalar> last(static_cast<std::size_t>(W));
   for (Index row = 0; row < in.x.dim(0); ++row)
     for_each_part(in, row, 0, T, [&](const Part& p) {
+      const Index begin = p.sequence.begin, end = p.sequence.end;
       for (Index d = 0; d < D; ++d) {
         const auto x = [&](Index t) {
-          return t < p.begin ? state.row(p.number, W - 1 + t - p.begin)[d] : in.x.row(row, t)[d];
+          return t < begin ? state.row(p.number, W - 1 + t - begin)[d] : in.x.row(row, t)[d];
         };
-        for (Index t = p.begin; t < p.end; ++t) {
+        for (Index t = begin; t < end; ++t) {
           Scalar sum = in.bias ? in.bias.data()[d] : Scalar{0};
           for (Index i = 0; i < W; ++i) sum += in.weight.row(d)[i] * x(t - W + 1 + i);
           y.row(row, t)[d] = in.silu ? sum / (1 + std::exp(-sum)) : sum;
         }
-        for (Index i = 0; i < W - 1; ++i) last[std::size_t(i)] = x(p.end - W + 1 + i);
+        for (Index i = 0; i < W - 1; ++i) last[std::size_t(i)] = x(end - W + 1 + i);
         for (Index i = 0; i < W - 1; ++i) state.row(p.number, i)[d] = last[std::size_t(i)];
       }
     });

@@ -14,8 +14,8 @@
 #include <sluice/core/sequences.hpp>
 #include <sluice/core/view.hpp>
 #include <sluice/kernels/common/operand.hpp>
+#include <sluice/kernels/common/tokens.hpp>
 
-#include <algorithm>
 #include <cstddef>
 #include <span>
 #include <string>
@@ -47,21 +47,12 @@ struct Gradients {
   bool accumulate = false;    ///< whether dx is added to instead of overwritten
 };
 
-/// Tokens [from, to) of sequence `number`, which lies in batch row `row` at tokens [begin, end).
-struct Part {
-  Index number, row, begin, end, from, to;
-};
+using common::Part;
 
 /// Calls f(part) for what of every sequence lies in tokens [from, to) of a batch row, if anything.
 template <class Scalar, class F>
 void for_each_part(const Inputs<Scalar>& in, Index row, Index from, Index to, F&& f) {
-  if (from >= to) return;
-  if (in.cu_seqlens.empty()) return f(Part{row, row, 0, in.x.dim(1), from, to});
-  const auto& c = in.cu_seqlens;
-  auto next = std::upper_bound(c.begin(), c.end(), from);  // the end of the sequence of `from`
-  for (; next != c.end() && *(next - 1) < to; ++next)
-    if (const Index begin = *(next - 1), end = *next; begin < end)
-      f(Part{next - c.begin() - 1, row, begin, end, std::max(begin, from), std::min(end, to)});
+  common::for_each_part(in.cu_seqlens, in.x.dim(1), row, from, to, f);
 }
 
 /// What the arguments of a kernel are called where they do not agree.

@@ -6,7 +6,7 @@
 
 #include <sluice/core/compiled.hpp>
 #include <sluice/core/each_row.hpp>
-#include <sluice/kernels/gla/chunk_backward.hpp>
+#include <sluice/kernels/gla/detail/chunk_backward.hpp>
 
 #include <array>
 
@@ -101,8 +101,8 @@ void backward(const std::type_identity_t<Inputs<Scalar>>& in, std::type_identity
 
   const Index room = detail::BackwardScratch<Scalar>::size(keys, values);
   Scalar* rooms = scratch.allocate<Scalar>(workers * room);
-  const detail::PaddedStates<Scalar> D(dstate, values, scratch);
-  const Index* first_saved = detail::first_saved_states(in, scratch);
+  const common::PaddedStates<Scalar> D(dstate, values, scratch);
+  const common::Chunks whole(in, std::max<Index>(in.q.dim(1), 1), saved_every, scratch);
   // Gradients of parameters are summed for every sequence alone, then in their order.
   const bool constant = in.g.kind() == GateKind::constant && grads.dg.kind() != GateKind::none;
   Scalar* du = grads.du ? scratch.allocate<Scalar>(N * HV * keys) : nullptr;
@@ -122,14 +122,14 @@ void backward(const std::type_identity_t<Inputs<Scalar>>& in, std::type_identity
       for (Index h = first_head, unit = first; h < last_head; ++h) {
         while (h >= shared.first_head(unit + 1)) ++unit;
         const Index begin = tokens.begin + chunk * saved_every;
-        const detail::Block block{tokens.row, begin, std::min(saved_every, tokens.end - begin), h};
-        const Scalar* state = saved.row(first_saved[n] + chunk, h, 0);
-        const detail::Ahead ahead =
-            chunk == 0
-                ? detail::Ahead{}
-                : detail::chunk_before(in, block, saved.row(first_saved[n] + chunk - 1, h, 0), dout,
-                                       shared.of(unit));
-        detail::chunk_backward<Arch>(in, block, scale, state, dout, D.at(n, h), D.stride(),
+        const Span block{tokens.row, begin, std::min(begin + saved_every, tokens.end)};
+        const Index number = whole.chunk[n].saved + chunk;
+        const Scalar* state = saved.row(number, h, 0);
+        const common::LookAhead ahead =
+            chunk == 0 ? common::LookAhead{}
+                       : detail::chunk_before(in, block, h, saved.row(number - 1, h, 0), dout,
+                                              shared.of(unit));
+        detail::chunk_backward<Arch>(in, block, h, scale, state, dout, D.at(n, h), D.stride(),
                                      du ? du + (n * HV + h) * keys : nullptr,
                                      dg ? dg + n * HV + h : nullptr, shared.of(unit),
                                      shared.adds(unit, h), s, ahead);

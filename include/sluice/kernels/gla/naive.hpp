@@ -26,13 +26,13 @@ void naive(const Inputs<ElementOf<Output>>& in, ElementOf<Output> scale, ViewOf<
   using Scalar = ElementOf<Output>;
   const View<Scalar, 4> o(output);
   require_shapes("gla::naive", in, state, o);
-  const Index H = in.q.dim(2), K = in.q.dim(3), HV = in.v.dim(2), V = in.v.dim(3);
+  const Index K = in.q.dim(3), HV = in.v.dim(2), V = in.v.dim(3);
   std::vector<Scalar> initial(std::size_t(K * V)), row(static_cast<std::size_t>(V));
   for (Index n = 0; n < in.sequences(); ++n) {
     const Span tokens = sequence(in, n);
     const Index b = tokens.row, begin = tokens.begin;
     for (Index h = 0; h < HV; ++h) {
-      const Index hq = h / (HV / H);
+      const Index hq = in.shared_head(h);
       const auto gate = [&](Index t, Index i) {
         const GateKind kind = in.g.kind();
         if (kind == GateKind::none) return Scalar{0};

@@ -4,7 +4,7 @@
 #pragma once
 
 #include <sluice/core/view.hpp>
-#include <sluice/kernels/gla/block.hpp>
+#include <sluice/kernels/common/decay.hpp>
 #include <sluice/kernels/gla/types.hpp>
 #include <sluice/simd/batch.hpp>
 #include <sluice/simd/gemm.hpp>
@@ -55,7 +55,7 @@ template <class Arch, class Scalar>
 void advance(const Inputs<Scalar>& in, Index b, Index t, Index h, Scalar scale, Scalar* state,
              Scalar* o) noexcept {
   using B = simd::Batch<Scalar, Arch>;
-  const Index K = in.q.dim(3), V = in.v.dim(3), hq = h / (in.v.dim(2) / in.q.dim(2));
+  const Index K = in.q.dim(3), V = in.v.dim(3), hq = in.shared_head(h);
   const Scalar* q = in.q.row(b, t, hq);
   const Scalar* k = in.k.row(b, t, hq);
   const Scalar* v = in.v.row(b, t, h);
@@ -65,12 +65,13 @@ void advance(const Inputs<Scalar>& in, Index b, Index t, Index h, Scalar scale, 
   if (in.u)
     for (Index i = 0; i < K; ++i) own += scale * in.u.row(h)[i] * q[i] * k[i];
   Scalar scaled[key_slice], decay[key_slice];
-  if (kind != GateKind::vector) std::fill_n(decay, key_slice, g ? decay_of(*g) : Scalar{1});
+  if (kind != GateKind::vector) std::fill_n(decay, key_slice, g ? common::decay_of(*g) : Scalar{1});
   for (Index i = 0; i < K || i == 0; i += key_slice) {
     const Index count = std::min(key_slice, K - i);
     simd::for_each_lane<Arch, Scalar>(count, [&]<class L>(std::type_identity<L>, Index c) {
       simd::store(scaled + c, simd::load<L>(q + i + c) * L(scale));
-      if (kind == GateKind::vector) simd::store(decay + c, decay_of(simd::load<L>(g + i + c)));
+      if (kind == GateKind::vector)
+        simd::store(decay + c, common::decay_of(simd::load<L>(g + i + c)));
     });
     Scalar* s = state + i * V;
     const bool bonus = static_cast<bool>(in.u);

@@ -7,7 +7,7 @@
 #include <sluice/core/error.hpp>
 #include <sluice/core/workspace.hpp>
 #include <sluice/kernels/common/operand.hpp>
-#include <sluice/kernels/linear/panels.hpp>
+#include <sluice/kernels/linear/detail/panels.hpp>
 
 #include <concepts>
 

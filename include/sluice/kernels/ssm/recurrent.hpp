@@ -4,7 +4,7 @@
 #pragma once
 
 #include <sluice/core/workspace.hpp>
-#include <sluice/kernels/ssm/tile.hpp>
+#include <sluice/kernels/ssm/detail/tile.hpp>
 #include <sluice/kernels/ssm/types.hpp>
 
 #include <algorithm>
@@ -42,7 +42,7 @@ void recurrent(const Inputs<ElementOf<Output>>& in, ViewOf<Output> state, Output
     const Span tokens = sequence(in, n);
     for (Index t = tokens.begin; t < tokens.end; ++t)
       for (Index v = 0; v < all; v += detail::block_size) {
-        const detail::Block block{tokens.row, t, 1, v, std::min(detail::block_size, all - v)};
+        const detail::Block block{{tokens.row, t, t + 1}, v, std::min(detail::block_size, all - v)};
         detail::run_block<V>(in, block, vectors, state.row(n, 0), state.stride(1), y);
       }
   }
