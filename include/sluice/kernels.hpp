@@ -4,6 +4,7 @@
 #pragma once
 
 #include <sluice/kernels/activation.hpp>
+#include <sluice/kernels/common.hpp>
 #include <sluice/kernels/conv.hpp>
 #include <sluice/kernels/elementwise.hpp>
 #include <sluice/kernels/gla.hpp>

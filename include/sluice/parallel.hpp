@@ -4,5 +4,6 @@
 #pragma once
 
 #include <sluice/parallel/eigen_pool.hpp>
+#include <sluice/parallel/fork.hpp>
 #include <sluice/parallel/job.hpp>
 #include <sluice/parallel/thread_team.hpp>

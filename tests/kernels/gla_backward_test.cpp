@@ -190,7 +190,7 @@ TEST_CASE("threads change no bit of a gradient", "[gla][gradient]") {
 
 TEST_CASE("gradients too large for a cache are the same numbers", "[gla][gradient]") {
   const GlaProblem<float> p({1, 4200, 1, 1, 64, 64}, GateKind::vector, false, 0.1f);
-  REQUIRE(gla::detail::outgrows_cache(View<const float, 4>(p.q)));
+  REQUIRE(common::outgrows_cache(View<const float, 4>(p.q)));
   const auto in = p.inputs();
   Tensor<float, 4> saved(gla::saved_states(in), 1, 64, 64), o(p.v.dimensions());
   auto state = p.state;

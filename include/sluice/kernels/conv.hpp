@@ -7,4 +7,3 @@
 #include <sluice/kernels/conv/forward.hpp>
 #include <sluice/kernels/conv/naive.hpp>
 #include <sluice/kernels/conv/types.hpp>
-#include <sluice/kernels/conv/window.hpp>

@@ -4,15 +4,10 @@
 #pragma once
 
 #include <sluice/kernels/gla/backward.hpp>
-#include <sluice/kernels/gla/block.hpp>
 #include <sluice/kernels/gla/blocked.hpp>
-#include <sluice/kernels/gla/chunk.hpp>
-#include <sluice/kernels/gla/chunk_backward.hpp>
 #include <sluice/kernels/gla/chunkwise.hpp>
 #include <sluice/kernels/gla/forward.hpp>
 #include <sluice/kernels/gla/naive.hpp>
 #include <sluice/kernels/gla/normaliser.hpp>
-#include <sluice/kernels/gla/pairs.hpp>
 #include <sluice/kernels/gla/recurrent.hpp>
-#include <sluice/kernels/gla/tile.hpp>
 #include <sluice/kernels/gla/types.hpp>

@@ -5,4 +5,3 @@
 
 #include <sluice/kernels/linear/backward.hpp>
 #include <sluice/kernels/linear/linear.hpp>
-#include <sluice/kernels/linear/panels.hpp>

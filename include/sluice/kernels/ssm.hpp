@@ -4,14 +4,8 @@
 #pragma once
 
 #include <sluice/kernels/ssm/backward.hpp>
-#include <sluice/kernels/ssm/backward_block.hpp>
-#include <sluice/kernels/ssm/backward_tile.hpp>
-#include <sluice/kernels/ssm/block.hpp>
 #include <sluice/kernels/ssm/chunkwise.hpp>
-#include <sluice/kernels/ssm/columns.hpp>
 #include <sluice/kernels/ssm/forward.hpp>
 #include <sluice/kernels/ssm/naive.hpp>
-#include <sluice/kernels/ssm/number.hpp>
 #include <sluice/kernels/ssm/recurrent.hpp>
-#include <sluice/kernels/ssm/tile.hpp>
 #include <sluice/kernels/ssm/types.hpp>

@@ -26,13 +26,13 @@ namespace detail {
 template <class Arch, class Scalar>
 void activation_gradients(const Rows<Scalar>& x, Index count, Index to,
                           const View<const Scalar, 3>& dy, Scalar* e) noexcept {
-  const Index from = x.part.from;
+  const Index from = x.part.tokens.begin;
   const bool silu = x.in.silu;
   if (silu)
     convolve<Arch>(x, count, from, to, false, [=](Index t) { return e + (t - from) * tile; });
   for (Index t = from; t < to; ++t, e += tile) {
-    if (t + rows_ahead < to) look_ahead(dy.row(x.part.row, t + rows_ahead) + x.first, count);
-    const Scalar* const grad = dy.row(x.part.row, t) + x.first;
+    if (t + rows_ahead < to) look_ahead(dy.row(x.part.tokens.row, t + rows_ahead) + x.first, count);
+    const Scalar* const grad = dy.row(x.part.tokens.row, t) + x.first;
     simd::for_each_lane<Arch, Scalar>(
         count, [=]<class B>(std::type_identity<B>, Index c) SLUICE_INLINE_LAMBDA {
           const B d = simd::load<B>(grad + c);
@@ -59,7 +59,7 @@ void input_gradients(const Rows<Scalar>& x, Index count, Index from, Index to, c
 template <class Scalar>
 void add_final_gradient(const Part& p, Index first, Index count, Index s,
                         const View<Scalar, 3>& dstate, Scalar* to) noexcept {
-  const Index i = s - p.end + dstate.dim(1);
+  const Index i = s - p.sequence.end + dstate.dim(1);
   if (i < 0) return;
   const Scalar* const from = dstate.row(p.number, i) + first;
   for (Index c = 0; c < count; ++c) to[c] += from[c];
@@ -70,7 +70,7 @@ void add_final_gradient(const Part& p, Index first, Index count, Index s,
 template <class Arch, int N, class Scalar>
 void add_tap_gradients(const Rows<Scalar>& x, Index count, Index tap, const Scalar* e, Scalar* sums,
                        Index stride) noexcept {
-  const Index from = x.part.from, to = x.part.to, oldest = tap - x.in.width() + 1;
+  const Index from = x.part.tokens.begin, to = x.part.tokens.end, oldest = tap - x.in.width() + 1;
   simd::for_each_lane<Arch, Scalar>(
       count, [&]<class B>(std::type_identity<B>, Index c) SLUICE_INLINE_LAMBDA {
         B sum[N > 0 ? N : 1];
@@ -93,7 +93,7 @@ void add_tap_gradients(const Rows<Scalar>& x, Index count, Index tap, const Scal
       });
 }
 
-/// Step 2 for tokens [p.from, p.to): `sums` is W rows of weights and one of the bias, of `stride`.
+/// Step 2 for the tokens of a part: `sums` is W rows of weights and one of the bias, of `stride`.
 template <class Arch, class Scalar>
 void add_weight_gradients(const Rows<Scalar>& x, Index count, const Scalar* e, Scalar* sums,
                           Index stride) noexcept {
@@ -113,25 +113,16 @@ void add_weight_gradients(const Rows<Scalar>& x, Index count, const Scalar* e, S
 
 }  // namespace detail
 
-/// Gradients of the short convolution by its operands and its initial state.
-///
-/// Exact (see the file comment); independent of the number of threads.
-///
-/// \param in      as in the forward pass.
-/// \param state   [sequences, W - 1, D], the initial state of the forward pass.
-/// \param dy      [B, T, D], gradient by y.
-/// \param dstate  [sequences, W - 1, D], or absent; gradient by the final state on entry, by the
-///                initial state on return.
-/// \param grads   where the gradients by x, weight and bias go.
-/// \throws ShapeError, ArgumentError  if the arguments do not agree; nothing has been written then.
-template <class Arch = simd::DefaultArch, std::floating_point Scalar>
-void backward(const Inputs<Scalar>& in, std::type_identity_t<View<const Scalar, 3>> state,
+/// `backward` below for a scalar that is named: backward<Arch, float>(...).
+template <class Arch, std::floating_point Scalar>
+void backward(const std::type_identity_t<Inputs<Scalar>>& in,
+              std::type_identity_t<View<const Scalar, 3>> state,
               std::type_identity_t<View<const Scalar, 3>> dy,
               std::type_identity_t<View<Scalar, 3>> dstate,
               const std::type_identity_t<Gradients<Scalar>>& grads,
               const Workspace& workspace = {}) {
   const auto where = "conv::backward";
-  require_shapes(where, in, state, dy);
+  require_shapes(where, in, state, dy, {.y = "dy"});
   const Index B = in.x.dim(0), T = in.x.dim(1), D = in.x.dim(2), W = in.width(), past = W - 1;
   if (dstate) require_shape(where, "dstate", dstate.shape(), state.shape(), "to match state");
   if (grads.dx) require_shape(where, "dx", grads.dx.shape(), in.x.shape(), "to match x");
@@ -158,25 +149,29 @@ void backward(const Inputs<Scalar>& in, std::type_identity_t<View<const Scalar, 
       // e, with W - 1 rows of 0 before the sequence and the W - 1 tokens behind this part.
       Scalar* const before = rooms + worker * room;
       Scalar* const e = before + past * tile;
-      const Index end = std::min(p.end, p.to + past);
+      const Index end = std::min(p.sequence.end, p.tokens.end + past);
       std::fill_n(before, past * tile, Scalar{0});
       detail::activation_gradients<Arch>(x, count, end, dy, e);
-      std::fill(e + (end - p.from) * tile, e + (p.to + past - p.from) * tile, Scalar{0});
+      std::fill(e + (end - p.tokens.begin) * tile,
+                e + (p.tokens.end + past - p.tokens.begin) * tile, Scalar{0});
       if (sums)
         detail::add_weight_gradients<Arch>(x, count, e,
                                            sums + (row * pieces + number) * size + first, D);
       if (grads.dx) {
         const auto dx = [&](Index s) { return grads.dx.row(row, s) + first; };
-        detail::input_gradients<Arch>(x, count, p.from, p.to, e, grads.accumulate, dx);
-        for (Index s = std::max(p.from, p.end - past); dstate && s < p.to; ++s)
+        detail::input_gradients<Arch>(x, count, p.tokens.begin, p.tokens.end, e, grads.accumulate,
+                                      dx);
+        for (Index s = std::max(p.tokens.begin, p.sequence.end - past); dstate && s < p.tokens.end;
+             ++s)
           detail::add_final_gradient(p, first, count, s, dstate, dx(s));
       }
-      if (dstate && p.from == p.begin) {
+      if (dstate && p.tokens.begin == p.sequence.begin) {
         const auto to_state = [&](Index s) {
-          return dinitial.row(p.number, s - p.begin + past) + first;
+          return dinitial.row(p.number, s - p.sequence.begin + past) + first;
         };
-        detail::input_gradients<Arch>(x, count, p.begin - past, p.begin, before, false, to_state);
-        for (Index s = p.begin - past; s < p.begin; ++s)
+        detail::input_gradients<Arch>(x, count, p.sequence.begin - past, p.sequence.begin, before,
+                                      false, to_state);
+        for (Index s = p.sequence.begin - past; s < p.sequence.begin; ++s)
           detail::add_final_gradient(p, first, count, s, dstate, to_state(s));
       }
     });
@@ -197,5 +192,24 @@ void backward(const Inputs<Scalar>& in, std::type_identity_t<View<const Scalar, 
 }
 
 SLUICE_COMPILED_KERNEL(backward);
+
+/// Gradients of the short convolution by its operands and its initial state.
+///
+/// Exact (see the file comment); independent of the number of threads.
+///
+/// \param in      as in the forward pass.
+/// \param state   [sequences, W - 1, D], the initial state of the forward pass.
+/// \param dy      [B, T, D], gradient by y.
+/// \param dstate  [sequences, W - 1, D], or absent; gradient by the final state on entry, by the
+///                initial state on return.
+/// \param grads   where the gradients by x, weight and bias go.
+/// \throws ShapeError, ArgumentError  if the arguments do not agree; nothing has been written then.
+template <class Arch = simd::DefaultArch, Operand Output>
+void backward(const Inputs<ElementOf<Output>>& in, ConstViewOf<Output> state, const Output& dy,
+              ViewOf<Output> dstate,
+              const std::type_identity_t<Gradients<ElementOf<Output>>>& grads,
+              const Workspace& workspace = {}) {
+  backward<Arch, ElementOf<Output>>(in, state, dy, dstate, grads, workspace);
+}
 
 }  // namespace sluice::conv

@@ -5,7 +5,7 @@
 
 #include <sluice/core/compiled.hpp>
 #include <sluice/core/workspace.hpp>
-#include <sluice/kernels/conv/window.hpp>
+#include <sluice/kernels/conv/detail/window.hpp>
 #include <sluice/simd/math.hpp>
 
 #include <concepts>
@@ -43,15 +43,39 @@ void convolve(const Rows<Scalar>& x, Index count, Index from, Index to, bool sil
 /// Moves a state on to the end of its sequence.
 template <class Scalar>
 void advance(const Inputs<Scalar>& in, const Part& p, const View<Scalar, 3>& state) noexcept {
-  const Index W = in.width(), D = in.x.dim(2), T = p.end - p.begin;
+  const Index W = in.width(), D = in.x.dim(2), T = common::length(p.sequence);
   for (Index i = 0; i < W - 1; ++i) {
-    const Index t = p.end - (W - 1) + i;  // from old to new, so nothing is read after its change
-    const Scalar* from = t < p.begin ? state.row(p.number, i + T) : in.x.row(p.row, t);
+    const Index t =
+        p.sequence.end - (W - 1) + i;  // from old to new, so nothing is read after its change
+    const Scalar* from =
+        t < p.sequence.begin ? state.row(p.number, i + T) : in.x.row(p.sequence.row, t);
     std::copy_n(from, D, state.row(p.number, i));
   }
 }
 
 }  // namespace detail
+
+/// `forward` below for a scalar that is named: forward<Arch, float>(...).
+template <class Arch, std::floating_point Scalar>
+void forward(const std::type_identity_t<Inputs<Scalar>>& in,
+             std::type_identity_t<View<Scalar, 3>> state, std::type_identity_t<View<Scalar, 3>> y,
+             const Workspace& workspace = {}) {
+  require_shapes("conv::forward", in, state, y);
+  const Index T = in.x.dim(1);
+  detail::for_each_tile(
+      in, workspace.executor, [&](Index row, Index number, Index first, Index count, Index) {
+        const Index from = number * detail::piece, to = std::min(T, from + detail::piece);
+        for_each_part(in, row, from, to, [&](const Part& p) {
+          detail::convolve<Arch>(detail::Rows<Scalar>{in, state, p, first}, count, p.tokens.begin,
+                                 p.tokens.end, in.silu,
+                                 [&](Index t) { return y.row(row, t) + first; });
+        });
+      });
+  for (Index row = 0; row < in.x.dim(0); ++row)
+    for_each_part(in, row, 0, T, [&](const Part& p) { detail::advance(in, p, state); });
+}
+
+SLUICE_COMPILED_KERNEL(forward);
 
 /// A causal convolution of every channel by itself over its last W tokens, as in types.hpp.
 ///
@@ -65,31 +89,18 @@ void advance(const Inputs<Scalar>& in, const Part& p, const View<Scalar, 3>& sta
 ///
 /// Source: Gu and Dao, Mamba, 2023, section 3.4 (arXiv:2312.00752); Fu et al., Hungry Hungry
 /// Hippos, ICLR 2023, section 3 (arXiv:2212.14052).
-template <class Arch = simd::DefaultArch, std::floating_point Scalar>
-void forward(const Inputs<Scalar>& in, std::type_identity_t<View<Scalar, 3>> state,
-             std::type_identity_t<View<Scalar, 3>> y, const Workspace& workspace = {}) {
-  require_shapes("conv::forward", in, state, y);
-  const Index T = in.x.dim(1);
-  detail::for_each_tile(
-      in, workspace.executor, [&](Index row, Index number, Index first, Index count, Index) {
-        const Index from = number * detail::piece, to = std::min(T, from + detail::piece);
-        for_each_part(in, row, from, to, [&](const Part& p) {
-          detail::convolve<Arch>(detail::Rows<Scalar>{in, state, p, first}, count, p.from, p.to,
-                                 in.silu, [&](Index t) { return y.row(row, t) + first; });
-        });
-      });
-  for (Index row = 0; row < in.x.dim(0); ++row)
-    for_each_part(in, row, 0, T, [&](const Part& p) { detail::advance(in, p, state); });
+template <class Arch = simd::DefaultArch, Operand Output>
+void forward(const Inputs<ElementOf<Output>>& in, ViewOf<Output> state, Output&& y,
+             const Workspace& workspace = {}) {
+  forward<Arch, ElementOf<Output>>(in, state, y, workspace);
 }
 
 /// One token of a stream: `forward` for T = 1. Arguments and errors as there.
-template <class Arch = simd::DefaultArch, std::floating_point Scalar>
-void step(const Inputs<Scalar>& in, std::type_identity_t<View<Scalar, 3>> state,
-          std::type_identity_t<View<Scalar, 3>> y) {
+template <class Arch = simd::DefaultArch, Operand Output>
+void step(const Inputs<ElementOf<Output>>& in, ViewOf<Output> state, Output&& y,
+          const Workspace& workspace = {}) {
   require_shape("conv::step", "x", in.x.shape(), {in.x.dim(0), 1, in.x.dim(2)}, "one token");
-  forward<Arch>(in, state, y);
+  forward<Arch>(in, state, y, workspace);
 }
-
-SLUICE_COMPILED_KERNEL(forward);
 
 }  // namespace sluice::conv

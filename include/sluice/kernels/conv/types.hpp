@@ -13,8 +13,9 @@
 #include <sluice/core/error.hpp>
 #include <sluice/core/sequences.hpp>
 #include <sluice/core/view.hpp>
+#include <sluice/kernels/common/operand.hpp>
+#include <sluice/kernels/common/tokens.hpp>
 
-#include <algorithm>
 #include <cstddef>
 #include <span>
 #include <string>
@@ -46,36 +47,33 @@ struct Gradients {
   bool accumulate = false;    ///< whether dx is added to instead of overwritten
 };
 
-/// Tokens [from, to) of sequence `number`, which lies in batch row `row` at tokens [begin, end).
-struct Part {
-  Index number, row, begin, end, from, to;
-};
+using common::Part;
 
 /// Calls f(part) for what of every sequence lies in tokens [from, to) of a batch row, if anything.
 template <class Scalar, class F>
 void for_each_part(const Inputs<Scalar>& in, Index row, Index from, Index to, F&& f) {
-  if (from >= to) return;
-  if (in.cu_seqlens.empty()) return f(Part{row, row, 0, in.x.dim(1), from, to});
-  const auto& c = in.cu_seqlens;
-  auto next = std::upper_bound(c.begin(), c.end(), from);  // the end of the sequence of `from`
-  for (; next != c.end() && *(next - 1) < to; ++next)
-    if (const Index begin = *(next - 1), end = *next; begin < end)
-      f(Part{next - c.begin() - 1, row, begin, end, std::max(begin, from), std::min(end, to)});
+  common::for_each_part(in.cu_seqlens, in.x.dim(1), row, from, to, f);
 }
+
+/// What the arguments of a kernel are called where they do not agree.
+struct Names {
+  std::string_view state = "state", y = "y";
+};
 
 /// Throws ShapeError or ArgumentError unless inputs, state [sequences, W - 1, D] and output
 /// [B, T, D] agree.
 template <class Scalar, class State, class Output>
 void require_shapes(std::string_view where, const Inputs<Scalar>& in, const View<State, 3>& state,
-                    const View<Output, 3>& y) {
+                    const View<Output, 3>& y, const Names& names = {}) {
   const Index B = in.x.dim(0), T = in.x.dim(1), D = in.x.dim(2), W = in.width();
   require_shape(where, "weight", in.weight.shape(), {D, W}, "to match x");
   if (W < 1)  // texts are made only when needed: a warm step must not allocate
     require(false, where, "the width of the window", "at least 1", std::to_string(W));
   if (in.bias) require_shape(where, "bias", in.bias.shape(), {D}, "to match x");
   require_cu_seqlens(where, in.cu_seqlens, B, T);
-  require_shape(where, "state", state.shape(), {in.sequences(), W - 1, D}, "to match x and weight");
-  require_shape(where, "y", y.shape(), in.x.shape(), "to match x");
+  require_shape(where, names.state, state.shape(), {in.sequences(), W - 1, D},
+                "to match x and weight");
+  require_shape(where, names.y, y.shape(), in.x.shape(), "to match x");
 }
 
 }  // namespace sluice::conv

@@ -5,7 +5,8 @@
 #pragma once
 
 #include <sluice/core/compiled.hpp>
-#include <sluice/kernels/gla/chunk_backward.hpp>
+#include <sluice/core/each_row.hpp>
+#include <sluice/kernels/gla/detail/chunk_backward.hpp>
 
 #include <array>
 
@@ -65,37 +66,31 @@ class SharedGradients {
   std::array<Gradients<Scalar>, most_parts> grads_;
 };
 
+/// Without heads of v nothing reads q and k: their gradients are 0.
+template <class Scalar>
+void no_value_heads(const Inputs<Scalar>& in, const Gradients<Scalar>& grads) {
+  if (grads.accumulate) return;
+  for (const auto& to : {grads.dq, grads.dk})
+    if (to) for_each_row([&](Scalar* row) { std::fill_n(row, in.q.dim(3), Scalar{0}); }, to);
+}
+
 }  // namespace detail
 
-/// Gradients of gated linear attention by its inputs and its initial state.
-///
-/// Hand-derived (see the file comment); subtraction-free in the decays, so exact gates of minus
-/// infinity and of any strength, in float too. Independent of the number of threads.
-///
-/// \param in, scale  as in the forward pass.
-/// \param saved   [saved_states(in), HV, K, V], written by `blocked` or `forward`.
-/// \param dout    gradient by o, [B, T, HV, V].
-/// \param dstate  [sequences, HV, K, V]; gradient by the final state on entry, by the initial
-///                state on return.
-/// \param grads   where the gradients by q, k, v, g and u go.
-/// \throws ShapeError, ArgumentError  if the arguments do not agree; nothing has been written then.
-///
-/// Source: Yang et al. (arXiv:2312.06635), appendix C; the gate gradient in its strict form, which
-/// does not cancel when the decay is strong.
-template <class Arch = simd::DefaultArch, std::floating_point Scalar>
-void backward(const std::type_identity_t<Inputs<Scalar>>& in, Scalar scale,
+/// `backward` below for a scalar that is named: backward<Arch, float>(...).
+template <class Arch, std::floating_point Scalar>
+void backward(const std::type_identity_t<Inputs<Scalar>>& in, std::type_identity_t<Scalar> scale,
               std::type_identity_t<View<const Scalar, 4>> saved,
               std::type_identity_t<View<const Scalar, 4>> dout,
               std::type_identity_t<View<Scalar, 4>> dstate,
               const std::type_identity_t<Gradients<Scalar>>& grads,
               const Workspace& workspace = {}) {
-  require_shapes("gla::backward", in, dstate, dout);
+  require_shapes("gla::backward", in, dstate, dout, {.state = "dstate", .o = "dout"});
   require_gradients("gla::backward", in, grads);
+  require_saved("gla::backward", in, saved);
   const Index K = in.q.dim(3), H = in.q.dim(2), HV = in.v.dim(2), V = in.v.dim(3);
   const Index N = in.sequences();
-  require_shape("gla::backward", "saved", saved.shape(), {saved_states(in), HV, K, V},
-                "to match the inputs");
-  if (N == 0 || HV == 0) return;
+  if (HV == 0) return detail::no_value_heads(in, grads);
+  if (N == 0) return;
   const Index keys = simd::padded<Scalar, Arch>(K), values = simd::padded<Scalar, Arch>(V);
   const Index threads = workspace.executor.concurrency();
   Scratch scratch(workspace);
@@ -106,8 +101,8 @@ void backward(const std::type_identity_t<Inputs<Scalar>>& in, Scalar scale,
 
   const Index room = detail::BackwardScratch<Scalar>::size(keys, values);
   Scalar* rooms = scratch.allocate<Scalar>(workers * room);
-  const detail::PaddedStates<Scalar> D(dstate, values, scratch);
-  const Index* first_saved = detail::first_saved_states(in, scratch);
+  const common::PaddedStates<Scalar> D(dstate, values, scratch);
+  const common::Chunks whole(in, std::max<Index>(in.q.dim(1), 1), saved_every, scratch);
   // Gradients of parameters are summed for every sequence alone, then in their order.
   const bool constant = in.g.kind() == GateKind::constant && grads.dg.kind() != GateKind::none;
   Scalar* du = grads.du ? scratch.allocate<Scalar>(N * HV * keys) : nullptr;
@@ -127,14 +122,14 @@ void backward(const std::type_identity_t<Inputs<Scalar>>& in, Scalar scale,
       for (Index h = first_head, unit = first; h < last_head; ++h) {
         while (h >= shared.first_head(unit + 1)) ++unit;
         const Index begin = tokens.begin + chunk * saved_every;
-        const detail::Block block{tokens.row, begin, std::min(saved_every, tokens.end - begin), h};
-        const Scalar* state = saved.row(first_saved[n] + chunk, h, 0);
-        const detail::Ahead ahead =
-            chunk == 0
-                ? detail::Ahead{}
-                : detail::chunk_before(in, block, saved.row(first_saved[n] + chunk - 1, h, 0), dout,
-                                       shared.of(unit));
-        detail::chunk_backward<Arch>(in, block, scale, state, dout, D.at(n, h), D.stride(),
+        const Span block{tokens.row, begin, std::min(begin + saved_every, tokens.end)};
+        const Index number = whole.chunk[n].saved + chunk;
+        const Scalar* state = saved.row(number, h, 0);
+        const common::LookAhead ahead =
+            chunk == 0 ? common::LookAhead{}
+                       : detail::chunk_before(in, block, h, saved.row(number - 1, h, 0), dout,
+                                              shared.of(unit));
+        detail::chunk_backward<Arch>(in, block, h, scale, state, dout, D.at(n, h), D.stride(),
                                      du ? du + (n * HV + h) * keys : nullptr,
                                      dg ? dg + n * HV + h : nullptr, shared.of(unit),
                                      shared.adds(unit, h), s, ahead);
@@ -151,5 +146,28 @@ void backward(const std::type_identity_t<Inputs<Scalar>>& in, Scalar scale,
 }
 
 SLUICE_COMPILED_KERNEL(backward);
+
+/// Gradients of gated linear attention by its inputs and its initial state.
+///
+/// Hand-derived (see the file comment); subtraction-free in the decays, so exact gates of minus
+/// infinity and of any strength, in float too. Independent of the number of threads.
+///
+/// \param in, scale  as in the forward pass.
+/// \param saved   [saved_states(in), HV, K, V], contiguous, written by `blocked` or `forward`.
+/// \param dout    gradient by o, [B, T, HV, V].
+/// \param dstate  [sequences, HV, K, V], contiguous; gradient by the final state on entry, by the
+///                initial state on return.
+/// \param grads   where the gradients by q, k, v, g and u go.
+/// \throws ShapeError, ArgumentError  if the arguments do not agree; nothing has been written then.
+///
+/// Source: Yang et al. (arXiv:2312.06635), appendix C; the gate gradient in its strict form, which
+/// does not cancel when the decay is strong.
+template <class Arch = simd::DefaultArch, Operand Output>
+void backward(const Inputs<ElementOf<Output>>& in, ElementOf<Output> scale,
+              ConstViewOf<Output> saved, const Output& dout, ViewOf<Output> dstate,
+              const std::type_identity_t<Gradients<ElementOf<Output>>>& grads,
+              const Workspace& workspace = {}) {
+  backward<Arch, ElementOf<Output>>(in, scale, saved, dout, dstate, grads, workspace);
+}
 
 }  // namespace sluice::gla

@@ -12,9 +12,13 @@
 /// in no bit on the tokens after it.
 #pragma once
 
+#include <sluice/core/each_row.hpp>
 #include <sluice/core/workspace.hpp>
-#include <sluice/kernels/gla/block.hpp>
-#include <sluice/kernels/gla/tile.hpp>
+#include <sluice/kernels/common/decay.hpp>
+#include <sluice/kernels/common/head_rows.hpp>
+#include <sluice/kernels/common/padded_states.hpp>
+#include <sluice/kernels/gla/detail/own_weights.hpp>
+#include <sluice/kernels/gla/detail/tile.hpp>
 
 #include <concepts>
 #include <type_traits>
@@ -30,20 +34,15 @@ Index saved_states(const Inputs<Scalar>& in) noexcept {
   return count_blocks(in, saved_every);
 }
 
-namespace detail {
-
-/// For every sequence, the number of its first saved state.
-template <class Scalar>
-const Index* first_saved_states(const Inputs<Scalar>& in, Scratch& scratch) {
-  Index* first = scratch.allocate<Index>(in.sequences());
-  Index sum = 0;
-  for (Index n = 0; n < in.sequences(); ++n) {
-    const Span tokens = sequence(in, n);
-    first[n] = sum;
-    sum += (tokens.end - tokens.begin + saved_every - 1) / saved_every;
-  }
-  return first;
+/// Throws unless the saved states are [saved_states(in), HV, K, V] and contiguous.
+template <class Scalar, class T>
+void require_saved(std::string_view where, const Inputs<Scalar>& in, const View<T, 4>& saved) {
+  require_shape(where, "saved", saved.shape(),
+                {saved_states(in), in.v.dim(2), in.q.dim(3), in.v.dim(3)}, "to match the inputs");
+  require(saved.contiguous(), where, "saved", "contiguous", "a strided view");
 }
+
+namespace detail {
 
 /// Tokens carried through one register tile.
 inline constexpr Index block_tokens = 16;
@@ -78,16 +77,16 @@ struct BlockScratch {
 /// Writes q' and k' of the first `count` tokens of a block, and their decay to `last`. Returns
 /// false, having written nothing of use, if a running product falls below `fold_limit`.
 template <class Arch, class Scalar>
-bool fold(const Inputs<Scalar>& in, const Block& block, const Block& shared, Scalar scale,
-          Index count, const BlockScratch<Scalar>& x) noexcept {
-  const Index K = in.q.dim(3);
+bool fold(const Inputs<Scalar>& in, const Span& tokens, Index head, Scalar scale, Index count,
+          const BlockScratch<Scalar>& x) noexcept {
+  const Index K = in.q.dim(3), shared = in.shared_head(head);
   const bool bonus = static_cast<bool>(in.u), vector = in.g.kind() == GateKind::vector;
-  const Scalar* q = in.q.row(block.row, block.begin, shared.head);
-  const Scalar* k = in.k.row(block.row, block.begin, shared.head);
+  const Scalar* q = in.q.row(tokens.row, tokens.begin, shared);
+  const Scalar* k = in.k.row(tokens.row, tokens.begin, shared);
   const Index next_q = in.q.stride(1), next_k = in.k.stride(1);
   std::fill_n(x.last, x.keys, Scalar{1});
   if (vector) {
-    const Scalar* g = in.g.row(block.row, block.begin, block.head);
+    const Scalar* g = in.g.row(tokens.row, tokens.begin, head);
     const Index next_g = in.g.view().stride(1);
     simd::for_each_lane<Arch, Scalar>(K, [&]<class B>(std::type_identity<B>, Index i) {
       B product(Scalar{1});
@@ -107,7 +106,7 @@ bool fold(const Inputs<Scalar>& in, const Block& block, const Block& shared, Sca
     for (Index t = 0; t < count; ++t) {
       const Scalar before = product;
       if (in.g.kind() != GateKind::none)
-        product = std::max(product * simd::exp(*in.g.row(block.row, block.begin + t, block.head)),
+        product = std::max(product * simd::exp(*in.g.row(tokens.row, tokens.begin + t, head)),
                            fold_floor<Scalar>);
       const Scalar read = scale * (bonus ? before : product), write = 1 / product;
       simd::for_each_lane<Arch, Scalar>(K, [&]<class B>(std::type_identity<B>, Index i) {
@@ -136,13 +135,12 @@ Index foldable(Index tokens, Index K, const BlockScratch<Scalar>& x) noexcept {
 
 /// The rows of the same head in the next block.
 template <class Scalar>
-Ahead next_block(const Inputs<Scalar>& in, const View<Scalar, 4>& o, const Span& tokens, Index t,
-                 Index h) noexcept {
+LookAhead next_block(const Inputs<Scalar>& in, const View<Scalar, 4>& o, const Span& tokens,
+                     Index t, Index h) noexcept {
   t += block_tokens;
-  Ahead ahead;
-  ahead.tokens = std::min(block_tokens, tokens.end - t);
-  if (ahead.tokens <= 0) return {};
-  const Index hq = h / (in.v.dim(2) / in.q.dim(2));
+  if (t >= tokens.end) return {};
+  LookAhead ahead(std::min(block_tokens, tokens.end - t));
+  const Index hq = in.shared_head(h);
   ahead.add(in.q.row(tokens.row, t, hq), in.q.stride(1), in.q.dim(3));
   ahead.add(in.k.row(tokens.row, t, hq), in.k.stride(1), in.k.dim(3));
   ahead.add(in.v.row(tokens.row, t, h), in.v.stride(1), in.v.dim(3));
@@ -154,40 +152,40 @@ Ahead next_block(const Inputs<Scalar>& in, const View<Scalar, 4>& o, const Span&
 
 /// One block of one head: folds if it can, carries columns [from, to), stores o.
 template <class Arch, class Scalar>
-void run_block(const Inputs<Scalar>& in, const Block& block, Scalar scale, Index from, Index to,
-               const BlockScratch<Scalar>& x, Scalar* state, Index stride, const View<Scalar, 4>& o,
-               const Ahead& ahead, bool& strong) noexcept {
+void run_block(const Inputs<Scalar>& in, const Span& tokens, Index head, Scalar scale, Index from,
+               Index to, const BlockScratch<Scalar>& x, Scalar* state, Index stride,
+               const View<Scalar, 4>& o, const LookAhead& ahead, bool& strong) noexcept {
   using B = simd::Batch<Scalar, Arch>;
-  const Index K = in.q.dim(3), V = in.v.dim(3);
-  const Block shared{block.row, block.begin, block.count, block.head / (in.v.dim(2) / in.q.dim(2))};
+  const Index K = in.q.dim(3), V = in.v.dim(3), count = common::length(tokens);
+  const Index shared = in.shared_head(head);
   const bool bonus = static_cast<bool>(in.u);
-  load_rows<Arch>(in.v, block, Scalar{1}, x.v, x.values);
-  std::fill_n(x.o, block.count * x.values, Scalar{0});
-  if (bonus) own_weights<Arch>(in, block, shared, scale, x.own);
+  common::load_rows<Arch>(in.v, tokens, head, Scalar{1}, x.v, x.values);
+  std::fill_n(x.o, count * x.values, Scalar{0});
+  if (bonus) own_weights<Arch>(in, tokens, head, shared, scale, x.own);
   // Strong decay tends to last: after a block that did not fold, look before trying to.
-  Index folded = block.count;
-  if (!strong) strong = !fold<Arch>(in, block, shared, scale, folded, x);
+  Index folded = count;
+  if (!strong) strong = !fold<Arch>(in, tokens, head, scale, folded, x);
   if (strong) {
-    load_decays<Arch>(in.g, block, K, x.decay, x.keys);
-    folded = foldable<Arch>(block.count, K, x);
-    load_rows<Arch>(in.q, shared, scale, x.q, x.keys);
-    load_rows<Arch>(in.k, shared, Scalar{1}, x.k, x.keys);
-    if (folded > 0) fold<Arch>(in, block, shared, scale, folded, x);
-    strong = folded < block.count;
+    common::load_decays<Arch>(in.g, tokens, head, K, x.decay, x.keys);
+    folded = foldable<Arch>(count, K, x);
+    common::load_rows<Arch>(in.q, tokens, shared, scale, x.q, x.keys);
+    common::load_rows<Arch>(in.k, tokens, shared, Scalar{1}, x.k, x.keys);
+    if (folded > 0) fold<Arch>(in, tokens, head, scale, folded, x);
+    strong = folded < count;
   }
   TileOperands<Scalar> run{folded, x.keys, x.values, x.q, x.k, x.last, x.v, x.o, true, bonus};
   if (folded > 0) carry<Arch>(run, K, from, to, state, stride, ahead);
-  if (folded < block.count) {
+  if (folded < count) {
     run.folded = false;
-    run.tokens = block.count - folded;
+    run.tokens = count - folded;
     run.q += folded * x.keys, run.k += folded * x.keys, run.decay = x.decay + folded * x.keys;
     run.v += folded * x.values, run.o += folded * x.values;
-    carry<Arch>(run, K, from, to, state, stride, folded > 0 ? Ahead{} : ahead);
+    carry<Arch>(run, K, from, to, state, stride, folded > 0 ? LookAhead{} : ahead);
   }
-  for (Index t = 0; t < block.count; ++t) {
+  for (Index t = 0; t < count; ++t) {
     const Scalar* out = x.o + t * x.values;
     const Scalar* v = x.v + t * x.values;
-    Scalar* row = o.row(block.row, block.begin + t, block.head);
+    Scalar* row = o.row(tokens.row, tokens.begin + t, head);
     const Index end = std::min(to, V);
     Index j = from;
     for (; j + simd::lanes<B> <= end; j += simd::lanes<B>) {
@@ -205,20 +203,21 @@ void run_block(const Inputs<Scalar>& in, const Block& block, Scalar scale, Index
 /// Independent work, divided among threads: sequences, heads, and columns of V. The result does
 /// not depend on the number of threads, not even in the last bit.
 ///
-/// \param saved  [saved_states(in), HV, K, V], or absent: receives the state before every
-///               `saved_every` tokens of every sequence, for `backward`.
-template <class Arch = simd::DefaultArch, std::floating_point Scalar>
-void blocked(const std::type_identity_t<Inputs<Scalar>>& in, Scalar scale,
-             std::type_identity_t<View<Scalar, 4>> state, std::type_identity_t<View<Scalar, 4>> o,
-             const Workspace& workspace = {}, std::type_identity_t<View<Scalar, 4>> saved = {}) {
+/// \param saved  [saved_states(in), HV, K, V], contiguous, or absent: receives the state before
+///               every `saved_every` tokens of every sequence, for `backward`.
+template <class Arch = simd::DefaultArch, Operand Output>
+void blocked(const Inputs<ElementOf<Output>>& in, ElementOf<Output> scale, ViewOf<Output> state,
+             Output&& out, const Workspace& workspace = {}, ViewOf<Output> saved = {}) {
+  using Scalar = ElementOf<Output>;
+  const View<Scalar, 4> o(out);
   require_shapes("gla::blocked", in, state, o);
   const Index K = in.q.dim(3), HV = in.v.dim(2), V = in.v.dim(3), N = in.sequences();
   const Index keys = simd::padded<Scalar, Arch>(K), values = simd::padded<Scalar, Arch>(V);
   const Index W = simd::width<Scalar, Arch>, threads = workspace.executor.concurrency();
-  if (saved)
-    require_shape("gla::blocked", "saved", saved.shape(), {saved_states(in), HV, K, V},
-                  "to match the inputs");
+  if (saved) require_saved("gla::blocked", in, saved);
   if (N == 0 || HV == 0 || V == 0) return;
+  if (K == 0)  // a sum over no keys
+    return for_each_row([&](Scalar* row) { std::fill_n(row, V, Scalar{0}); }, o);
 
   // A task is a range of heads, or of columns of one head, of one sequence. One thread takes all
   // heads at once, so that it reads the input in order.
@@ -231,10 +230,10 @@ void blocked(const std::type_identity_t<Inputs<Scalar>>& in, Scalar scale,
   Scratch scratch(workspace);
   const Index block_size = detail::BlockScratch<Scalar>::size(keys, values);
   Scalar* blocks = scratch.allocate<Scalar>(workers * block_size);
-  const detail::PaddedStates<Scalar> states(state, values, scratch);
+  const common::PaddedStates<Scalar> states(state, values, scratch);
   bool* strong = scratch.allocate<bool>(N * HV * slabs);
   std::fill_n(strong, N * HV * slabs, false);
-  const Index* first_saved = detail::first_saved_states(in, scratch);
+  const common::Chunks whole(in, std::max<Index>(in.q.dim(1), 1), saved_every, scratch);
 
   share(workspace.executor, tasks, workers, [&](Index task, Index worker) {
     const Index n = task / (groups * slabs), group = task / slabs % groups, slab = task % slabs;
@@ -247,11 +246,11 @@ void blocked(const std::type_identity_t<Inputs<Scalar>>& in, Scalar scale,
       for (Index h = first; h < last; ++h) {
         const Index before = t - tokens.begin;
         if (saved && before % saved_every == 0)
-          states.copy(n, h, from, to, saved.row(first_saved[n] + before / saved_every, h, 0));
-        const Index count = std::min(detail::block_tokens, tokens.end - t);
-        detail::run_block<Arch, Scalar>(
-            in, {tokens.row, t, count, h}, scale, from, to, x, states.at(n, h), states.stride(), o,
-            detail::next_block(in, o, tokens, t, h), strong[(n * HV + h) * slabs + slab]);
+          states.copy(n, h, from, to, saved.row(whole.chunk[n].saved + before / saved_every, h, 0));
+        const Span block{tokens.row, t, std::min(t + detail::block_tokens, tokens.end)};
+        detail::run_block<Arch, Scalar>(in, block, h, scale, from, to, x, states.at(n, h),
+                                        states.stride(), o, detail::next_block(in, o, tokens, t, h),
+                                        strong[(n * HV + h) * slabs + slab]);
       }
     for (Index h = first; h < last; ++h) states.leave(n, h, from, to);
   });

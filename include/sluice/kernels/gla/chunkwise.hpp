@@ -9,7 +9,7 @@
 /// More arithmetic than `blocked`, so the form for more threads than sequences and heads.
 #pragma once
 
-#include <sluice/kernels/gla/pairs.hpp>
+#include <sluice/kernels/gla/detail/pairs.hpp>
 
 namespace sluice::gla {
 
@@ -19,10 +19,11 @@ namespace sluice::gla {
 /// memory: a state for every chunk of every head.
 ///
 /// \param chunk_size  tokens in a chunk, at least 1; T need not divide. 32 to 64 is fast.
-template <class Arch = simd::DefaultArch, std::floating_point Scalar>
-void chunkwise(const std::type_identity_t<Inputs<Scalar>>& in, Scalar scale, Index chunk_size,
-               std::type_identity_t<View<Scalar, 4>> state, std::type_identity_t<View<Scalar, 4>> o,
-               const Workspace& workspace = {}) {
+template <class Arch = simd::DefaultArch, Operand Output>
+void chunkwise(const Inputs<ElementOf<Output>>& in, ElementOf<Output> scale, Index chunk_size,
+               ViewOf<Output> state, Output&& out, const Workspace& workspace = {}) {
+  using Scalar = ElementOf<Output>;
+  const View<Scalar, 4> o(out);
   require_shapes("gla::chunkwise", in, state, o);
   require(chunk_size >= 1, "gla::chunkwise", "chunk_size", "at least 1",
           std::to_string(chunk_size));
@@ -33,35 +34,24 @@ void chunkwise(const std::type_identity_t<Inputs<Scalar>>& in, Scalar scale, Ind
   const Index C = (chunk_size + detail::sub_block - 1) / detail::sub_block * detail::sub_block;
 
   Scratch scratch(workspace);
-  Index* first_chunk = scratch.allocate<Index>(N + 1);
-  first_chunk[0] = 0;
-  for (Index n = 0; n < N; ++n) {
-    const Span tokens = sequence(in, n);
-    first_chunk[n + 1] = first_chunk[n] + (tokens.end - tokens.begin + chunk_size - 1) / chunk_size;
-  }
-  const Index chunks = first_chunk[N], size = keys * values;
+  const common::Chunks all(in, chunk_size, saved_every, scratch);
+  const Index chunks = all.count, size = keys * values;
   const Index workers = std::min(chunks * HV, workspace.executor.concurrency());
   const Index chunk_room = detail::Chunk<Scalar>::size(C, keys, values) + C * values;
   Scalar* rooms = scratch.allocate<Scalar>(workers * chunk_room);
   Scalar* states = scratch.allocate<Scalar>(chunks * HV * size);  // padded
   Scalar* totals = scratch.allocate<Scalar>(chunks * HV * keys);
 
-  const auto block_of = [&](Index chunk, Index h) {
-    const Index n = std::upper_bound(first_chunk, first_chunk + N + 1, chunk) - first_chunk - 1;
-    const Span tokens = sequence(in, n);
-    const Index begin = tokens.begin + (chunk - first_chunk[n]) * chunk_size;
-    return detail::Block{tokens.row, begin, std::min(chunk_size, tokens.end - begin), h};
-  };
   const auto each_chunk = [&](auto&& f) {
     share(workspace.executor, chunks * HV, workers, [&](Index task, Index worker) {
       detail::Chunk<Scalar> x(rooms + worker * chunk_room, C, keys, values);
-      const detail::Block block = block_of(task / HV, task % HV);
-      detail::load_chunk<Arch>(in, block, scale, x);
-      f(task, block, x, rooms + (worker + 1) * chunk_room - C * values);
+      const Span& tokens = all.chunk[task / HV].tokens;
+      detail::load_chunk<Arch>(in, tokens, task % HV, scale, x);
+      f(task, tokens, x, rooms + (worker + 1) * chunk_room - C * values);
     });
   };
 
-  each_chunk([&](Index task, const detail::Block&, detail::Chunk<Scalar>& x, Scalar*) {
+  each_chunk([&](Index task, const Span&, detail::Chunk<Scalar>& x, Scalar*) {
     simd::product<Arch, Scalar>(keys, values, x.tokens, {x.write, 1, keys}, x.v, values,
                                 states + task * size, values);
     std::copy_n(x.total, keys, totals + task * keys);
@@ -70,7 +60,7 @@ void chunkwise(const std::type_identity_t<Inputs<Scalar>>& in, Scalar scale, Ind
     const Index n = task / HV, h = task % HV;
     for (Index i = 0; i < K; ++i) {
       Scalar* now = state.row(n, h, i);
-      for (Index chunk = first_chunk[n]; chunk < first_chunk[n + 1]; ++chunk) {
+      for (Index chunk = all.first[n]; chunk < all.first[n + 1]; ++chunk) {
         Scalar* added = states + (chunk * HV + h) * size + i * values;
         const Scalar decay = totals[(chunk * HV + h) * keys + i];
         for (Index j = 0; j < V; ++j) {
@@ -81,14 +71,14 @@ void chunkwise(const std::type_identity_t<Inputs<Scalar>>& in, Scalar scale, Ind
       }
     }
   });
-  each_chunk([&](Index task, const detail::Block& block, detail::Chunk<Scalar>& x, Scalar* out) {
+  each_chunk([&](Index task, const Span& tokens, detail::Chunk<Scalar>& x, Scalar* rows) {
     detail::weigh_pairs<Arch>(x);
     for (Index t = 0; t < x.tokens; ++t) x.pairs[t * x.tokens + t] = x.own[t];
     simd::product<Arch, Scalar>(x.tokens, values, keys, {x.read, keys, 1}, states + task * size,
-                                values, out, values);
+                                values, rows, values);
     simd::product<Arch, Scalar>(x.tokens, values, x.tokens, {x.pairs, x.tokens, 1}, x.v, values,
-                                out, values, simd::Write::add);
-    detail::store_rows<Arch>(out, values, false, block, o);
+                                rows, values, simd::Write::add);
+    common::store_rows<Arch>(rows, values, false, tokens, task % HV, o);
     simd::finish_streaming();
   });
 }

@@ -10,13 +10,9 @@
 
 namespace sluice::gla {
 
-/// Gated linear attention. Arguments and errors as `recurrent` and `blocked`.
-///
-/// A few tokens run as `recurrent`, long sequences as `blocked`, and where hardly a vector of
-/// independent columns exists, as `chunkwise`, which finds its parallel work along time. The
-/// choice depends on the shapes alone, so that results do not depend on the number of threads.
-template <class Arch = simd::DefaultArch, std::floating_point Scalar>
-void forward(const std::type_identity_t<Inputs<Scalar>>& in, Scalar scale,
+/// `forward` below for a scalar that is named: forward<Arch, float>(...).
+template <class Arch, std::floating_point Scalar>
+void forward(const std::type_identity_t<Inputs<Scalar>>& in, std::type_identity_t<Scalar> scale,
              std::type_identity_t<View<Scalar, 4>> state, std::type_identity_t<View<Scalar, 4>> o,
              const Workspace& workspace = {}, std::type_identity_t<View<Scalar, 4>> saved = {}) {
   constexpr Index few_tokens = 8;      // below this, blocks save less than their preparation costs
@@ -29,7 +25,7 @@ void forward(const std::type_identity_t<Inputs<Scalar>>& in, Scalar scale,
   if (saved)
     blocked<Arch>(in, scale, state, o, workspace, saved);
   else if (T < few_tokens)
-    recurrent<Arch>(in, scale, state, o);
+    recurrent<Arch>(in, scale, state, o, workspace);
   else if (T >= many_tokens && vectors < few_vectors)
     chunkwise<Arch>(in, scale, chunk_size, state, o, workspace);
   else
@@ -37,5 +33,16 @@ void forward(const std::type_identity_t<Inputs<Scalar>>& in, Scalar scale,
 }
 
 SLUICE_COMPILED_KERNEL(forward);
+
+/// Gated linear attention. Arguments and errors as `recurrent` and `blocked`.
+///
+/// A few tokens run as `recurrent`, long sequences as `blocked`, and where hardly a vector of
+/// independent columns exists, as `chunkwise`, which finds its parallel work along time. The
+/// choice depends on the shapes alone, so that results do not depend on the number of threads.
+template <class Arch = simd::DefaultArch, Operand Output>
+void forward(const Inputs<ElementOf<Output>>& in, ElementOf<Output> scale, ViewOf<Output> state,
+             Output&& o, const Workspace& workspace = {}, ViewOf<Output> saved = {}) {
+  forward<Arch, ElementOf<Output>>(in, scale, state, o, workspace, saved);
+}
 
 }  // namespace sluice::gla

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <sluice/core/view.hpp>
+#include <sluice/core/workspace.hpp>
 #include <sluice/kernels/gla/types.hpp>
 
 #include <algorithm>
@@ -19,17 +20,19 @@ namespace sluice::gla {
 ///     S_t = diag(exp(g_1 + ... + g_t)) S_0 + sum_{s<=t} diag(exp(g_{s+1} + ... + g_t)) k_s v_s^T
 ///
 /// read as in types.hpp. O(T^2 K V) work. Arguments and errors as `recurrent`.
-template <std::floating_point Scalar>
-void naive(const std::type_identity_t<Inputs<Scalar>>& in, Scalar scale,
-           std::type_identity_t<View<Scalar, 4>> state, std::type_identity_t<View<Scalar, 4>> o) {
+template <Operand Output>
+void naive(const Inputs<ElementOf<Output>>& in, ElementOf<Output> scale, ViewOf<Output> state,
+           Output&& output, const Workspace& = {}) {
+  using Scalar = ElementOf<Output>;
+  const View<Scalar, 4> o(output);
   require_shapes("gla::naive", in, state, o);
-  const Index H = in.q.dim(2), K = in.q.dim(3), HV = in.v.dim(2), V = in.v.dim(3);
+  const Index K = in.q.dim(3), HV = in.v.dim(2), V = in.v.dim(3);
   std::vector<Scalar> initial(std::size_t(K * V)), row(static_cast<std::size_t>(V));
   for (Index n = 0; n < in.sequences(); ++n) {
     const Span tokens = sequence(in, n);
     const Index b = tokens.row, begin = tokens.begin;
     for (Index h = 0; h < HV; ++h) {
-      const Index hq = h / (HV / H);
+      const Index hq = in.shared_head(h);
       const auto gate = [&](Index t, Index i) {
         const GateKind kind = in.g.kind();
         if (kind == GateKind::none) return Scalar{0};

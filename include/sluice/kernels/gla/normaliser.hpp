@@ -5,6 +5,8 @@
 
 #include <sluice/core/error.hpp>
 #include <sluice/core/view.hpp>
+#include <sluice/core/workspace.hpp>
+#include <sluice/kernels/common/operand.hpp>
 #include <sluice/simd/batch.hpp>
 #include <sluice/simd/sums.hpp>
 
@@ -27,6 +29,17 @@ void require_normaliser(std::string_view where, const View<const Scalar, 4>& q,
   require_shape(where, name, weight.shape(), {s[0], s[1], s[2]}, "to match q");
 }
 
+/// Denominators [B, T, H] for numerators [B, T, HV, V].
+inline void require_divisor(std::string_view where, const Shape<4>& numerator,
+                            const Shape<3>& denominator) {
+  const Index HV = numerator[2], H = denominator[2];
+  require_shape(where, "denominator", denominator, {numerator[0], numerator[1], H},
+                "to match the numerator");
+  if (H > 0 ? HV % H != 0 : HV != 0)  // texts are made only when needed
+    require(false, where, "the heads of the denominator",
+            "a divisor of the " + std::to_string(HV) + " of the numerator", std::to_string(H));
+}
+
 }  // namespace detail
 
 /// z_t = z_{t-1} + k_t,   weight_t = <q_t, z_t>.
@@ -37,11 +50,11 @@ void require_normaliser(std::string_view where, const View<const Scalar, 4>& q,
 /// \throws ShapeError  if the shapes do not agree; nothing has been written then.
 ///
 /// Source: Katharopoulos et al., Transformers are RNNs, ICML 2020, eq. 9 (arXiv:2006.16236).
-template <class Arch = simd::DefaultArch, std::floating_point Scalar>
-void normaliser(const View<const Scalar, 4>& q,
-                const std::type_identity_t<View<const Scalar, 4>>& k,
-                const std::type_identity_t<View<Scalar, 4>>& key_sum,
-                const std::type_identity_t<View<Scalar, 3>>& weight) {
+template <class Arch = simd::DefaultArch, Operand Output>
+void normaliser(const ConstViewOf<Output, 4>& q, const ConstViewOf<Output, 4>& k,
+                const ViewOf<Output, 4>& key_sum, Output&& output, const Workspace& = {}) {
+  using Scalar = ElementOf<Output>;
+  const View<Scalar, 3> weight(output);
   detail::require_normaliser("gla::normaliser", q, k, key_sum, "weight", weight);
   const Index B = q.dim(0), T = q.dim(1), H = q.dim(2), K = q.dim(3);
   for (Index b = 0; b < B; ++b)
@@ -70,14 +83,13 @@ void normaliser(const View<const Scalar, 4>& q,
 /// \param dkey_sum  [B, 1, H, K]; gradient by z after the last token on entry, before the first
 ///                  on return.
 /// \throws ShapeError  if the shapes do not agree; nothing has been written then.
-template <class Arch = simd::DefaultArch, std::floating_point Scalar>
-void normaliser_backward(const View<const Scalar, 4>& q,
-                         const std::type_identity_t<View<const Scalar, 4>>& k,
-                         const std::type_identity_t<View<Scalar, 4>>& key_sum,
-                         const std::type_identity_t<View<const Scalar, 3>>& dweight,
-                         const std::type_identity_t<View<Scalar, 4>>& dkey_sum,
-                         const std::type_identity_t<View<Scalar, 4>>& dq,
-                         const std::type_identity_t<View<Scalar, 4>>& dk) {
+template <class Arch = simd::DefaultArch, Operand Output>
+void normaliser_backward(const ConstViewOf<Output, 4>& q, const ConstViewOf<Output, 4>& k,
+                         const ViewOf<Output, 4>& key_sum, const Output& doutput,
+                         const ViewOf<Output, 4>& dkey_sum, const ViewOf<Output, 4>& dq,
+                         const ViewOf<Output, 4>& dk, const Workspace& = {}) {
+  using Scalar = ElementOf<Output>;
+  const View<const Scalar, 3> dweight(doutput);
   const auto where = "gla::normaliser_backward";
   detail::require_normaliser(where, q, k, key_sum, "dweight", dweight);
   require_shape(where, "dkey_sum", dkey_sum.shape(), key_sum.shape(), "to match key_sum");
@@ -116,16 +128,14 @@ void normaliser_backward(const View<const Scalar, 4>& q,
 /// \param denominator  [B, T, H]; head hv of o divides by that of head hv / (HV / H).
 /// \param o            [B, T, HV, V]; overwritten.
 /// \throws ShapeError  if the shapes do not agree; nothing has been written then.
-template <class Arch = simd::DefaultArch, std::floating_point Scalar>
-void divide_heads(const View<const Scalar, 4>& numerator,
-                  const std::type_identity_t<View<const Scalar, 3>>& denominator,
-                  const std::type_identity_t<View<Scalar, 4>>& o) {
+template <class Arch = simd::DefaultArch, Operand Output>
+void divide_heads(const ConstViewOf<Output>& numerator, const ConstViewOf<Output, 3>& denominator,
+                  Output&& output, const Workspace& = {}) {
+  using Scalar = ElementOf<Output>;
+  const View<Scalar, 4> o(output);
   const auto [B, T, HV, V] = numerator.shape();
   const Index H = denominator.dim(2);
-  require_shape("gla::divide_heads", "denominator", denominator.shape(), {B, T, H},
-                "to match the numerator");
-  require(H > 0 ? HV % H == 0 : HV == 0, "gla::divide_heads", "the heads of the denominator",
-          "a divisor of those of the numerator", "others");
+  detail::require_divisor("gla::divide_heads", numerator.shape(), denominator.shape());
   require_shape("gla::divide_heads", "o", o.shape(), {B, T, HV, V}, "to match the numerator");
   for (Index b = 0; b < B; ++b)
     for (Index t = 0; t < T; ++t)
@@ -145,13 +155,21 @@ void divide_heads(const View<const Scalar, 4>& numerator,
 ///
 /// \param o             as `divide_heads` has made it, [B, T, HV, V]; `dout` is its gradient.
 /// \param denominator   [B, T, H].
-template <class Arch = simd::DefaultArch, std::floating_point Scalar>
-void divide_heads_backward(const View<const Scalar, 4>& o,
-                           const std::type_identity_t<View<const Scalar, 3>>& denominator,
-                           const std::type_identity_t<View<const Scalar, 4>>& dout,
-                           const std::type_identity_t<View<Scalar, 4>>& dnumerator,
-                           const std::type_identity_t<View<Scalar, 3>>& ddenominator) {
+/// \throws ShapeError  if the shapes do not agree; nothing has been written then.
+template <class Arch = simd::DefaultArch, Operand Output>
+void divide_heads_backward(const ConstViewOf<Output>& o, const ConstViewOf<Output, 3>& denominator,
+                           const Output& doutput, const ViewOf<Output>& dnumerator,
+                           const ViewOf<Output, 3>& ddenominator, const Workspace& = {}) {
+  using Scalar = ElementOf<Output>;
+  const View<const Scalar, 4> dout(doutput);
+  const auto where = "gla::divide_heads_backward";
   const Index B = o.dim(0), T = o.dim(1), HV = o.dim(2), V = o.dim(3), H = denominator.dim(2);
+  detail::require_divisor(where, o.shape(), denominator.shape());
+  require_shape(where, "dout", dout.shape(), o.shape(), "to match o");
+  if (dnumerator) require_shape(where, "dnumerator", dnumerator.shape(), o.shape(), "to match o");
+  if (ddenominator)
+    require_shape(where, "ddenominator", ddenominator.shape(), denominator.shape(),
+                  "to match the denominator");
   for (Index b = 0; b < B; ++b)
     for (Index t = 0; t < T; ++t)
       for (Index h = 0; h < HV; ++h) {

@@ -4,7 +4,7 @@
 #pragma once
 
 #include <sluice/core/view.hpp>
-#include <sluice/kernels/gla/block.hpp>
+#include <sluice/kernels/common/decay.hpp>
 #include <sluice/kernels/gla/types.hpp>
 #include <sluice/simd/batch.hpp>
 #include <sluice/simd/gemm.hpp>
@@ -55,7 +55,7 @@ template <class Arch, class Scalar>
 void advance(const Inputs<Scalar>& in, Index b, Index t, Index h, Scalar scale, Scalar* state,
              Scalar* o) noexcept {
   using B = simd::Batch<Scalar, Arch>;
-  const Index K = in.q.dim(3), V = in.v.dim(3), hq = h / (in.v.dim(2) / in.q.dim(2));
+  const Index K = in.q.dim(3), V = in.v.dim(3), hq = in.shared_head(h);
   const Scalar* q = in.q.row(b, t, hq);
   const Scalar* k = in.k.row(b, t, hq);
   const Scalar* v = in.v.row(b, t, h);
@@ -65,12 +65,13 @@ void advance(const Inputs<Scalar>& in, Index b, Index t, Index h, Scalar scale, 
   if (in.u)
     for (Index i = 0; i < K; ++i) own += scale * in.u.row(h)[i] * q[i] * k[i];
   Scalar scaled[key_slice], decay[key_slice];
-  if (kind != GateKind::vector) std::fill_n(decay, key_slice, g ? decay_of(*g) : Scalar{1});
+  if (kind != GateKind::vector) std::fill_n(decay, key_slice, g ? common::decay_of(*g) : Scalar{1});
   for (Index i = 0; i < K || i == 0; i += key_slice) {
     const Index count = std::min(key_slice, K - i);
     simd::for_each_lane<Arch, Scalar>(count, [&]<class L>(std::type_identity<L>, Index c) {
       simd::store(scaled + c, simd::load<L>(q + i + c) * L(scale));
-      if (kind == GateKind::vector) simd::store(decay + c, decay_of(simd::load<L>(g + i + c)));
+      if (kind == GateKind::vector)
+        simd::store(decay + c, common::decay_of(simd::load<L>(g + i + c)));
     });
     Scalar* s = state + i * V;
     const bool bonus = static_cast<bool>(in.u);
@@ -98,7 +99,7 @@ void advance(const Inputs<Scalar>& in, Index b, Index t, Index h, Scalar scale, 
 /// token, O(K V); allocates nothing. Agrees with every other form to rounding.
 ///
 /// \param in     q, k [B, T, H, K], v [B, T, HV, V], gate and bonus as in `Inputs`.
-/// \param scale  multiplies q; 1 / sqrt(K) is customary. Its type is that of all tensors.
+/// \param scale  multiplies q; 1 / sqrt(K) is customary.
 /// \param state  [B or packed sequences, HV, K, V], contiguous; initial state on entry, final
 ///               state on return.
 /// \param o      [B, T, HV, V]; overwritten. Must not overlap an input.
@@ -106,10 +107,10 @@ void advance(const Inputs<Scalar>& in, Index b, Index t, Index h, Scalar scale, 
 ///
 /// Source: Yang et al., Gated Linear Attention Transformers with Hardware-Efficient Training,
 /// ICML 2024, eq. 3 (arXiv:2312.06635); the bonus: Peng et al., Eagle and Finch (arXiv:2404.05892).
-template <class Arch = simd::DefaultArch, std::floating_point Scalar>
-void recurrent(const std::type_identity_t<Inputs<Scalar>>& in, Scalar scale,
-               std::type_identity_t<View<Scalar, 4>> state,
-               std::type_identity_t<View<Scalar, 4>> o) {
+template <class Arch = simd::DefaultArch, Operand Output>
+void recurrent(const Inputs<ElementOf<Output>>& in, ElementOf<Output> scale, ViewOf<Output> state,
+               Output&& out, const Workspace& = {}) {
+  const View<ElementOf<Output>, 4> o(out);
   require_shapes("gla::recurrent", in, state, o);
   for (Index n = 0; n < in.sequences(); ++n) {
     const Span tokens = sequence(in, n);
@@ -121,11 +122,11 @@ void recurrent(const std::type_identity_t<Inputs<Scalar>>& in, Scalar scale,
 }
 
 /// One token of a stream: `recurrent` for T = 1. Arguments and errors as there.
-template <class Arch = simd::DefaultArch, std::floating_point Scalar>
-void step(const std::type_identity_t<Inputs<Scalar>>& in, Scalar scale,
-          std::type_identity_t<View<Scalar, 4>> state, std::type_identity_t<View<Scalar, 4>> o) {
+template <class Arch = simd::DefaultArch, Operand Output>
+void step(const Inputs<ElementOf<Output>>& in, ElementOf<Output> scale, ViewOf<Output> state,
+          Output&& o, const Workspace& workspace = {}) {
   require(in.q.dim(1) == 1, "gla::step", "T", "1", std::to_string(in.q.dim(1)));
-  recurrent<Arch>(in, scale, state, o);
+  recurrent<Arch>(in, scale, state, o, workspace);
 }
 
 }  // namespace sluice::gla

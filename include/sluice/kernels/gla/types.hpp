@@ -13,60 +13,16 @@
 #include <sluice/core/error.hpp>
 #include <sluice/core/sequences.hpp>
 #include <sluice/core/view.hpp>
+#include <sluice/kernels/common/gate.hpp>
+#include <sluice/kernels/common/operand.hpp>
 
-#include <cmath>
 #include <span>
 #include <string_view>
 
 namespace sluice::gla {
 
-/// How the decay varies. The fewer its freedoms, the cheaper it is.
-enum class GateKind {
-  none,      ///< no decay: linear attention
-  constant,  ///< one number a head: retention
-  scalar,    ///< one number a head and token: simple GLA, Mamba-2
-  vector     ///< one number a head, token and key channel: GLA, HGRN2, RWKV-6
-};
-
-/// A forget gate or its gradient: natural logarithms of decays, at most 0, minus infinity allowed.
-/// Made from nothing, from [HV], from [B, T, HV] or from [B, T, HV, K]; the rank says the kind.
-template <class T>
-class Gate {
- public:
-  Gate() = default;
-
-  template <class X>
-  requires(DenseTensor<X, T, 4> || std::convertible_to<X, View<T, 4>>) Gate(X&& x)
-  noexcept : kind_(GateKind::vector), view_(std::forward<X>(x)) { drop_if_absent(); }
-  template <class X>
-  requires(DenseTensor<X, T, 3> || std::convertible_to<X, View<T, 3>>) Gate(X&& x)
-  noexcept : kind_(GateKind::scalar) {
-    const View<T, 3> v(x);
-    view_ = {
-        v.data(), {v.dim(0), v.dim(1), v.dim(2), 1}, {v.stride(0), v.stride(1), v.stride(2), 1}};
-    drop_if_absent();
-  }
-  template <class X>
-  requires(DenseTensor<X, T, 1> || std::convertible_to<X, View<T, 1>>) Gate(X&& x)
-  noexcept : kind_(GateKind::constant) {
-    const View<T, 1> v(x);
-    view_ = {v.data(), {1, 1, v.dim(0), 1}, {0, 0, v.stride(0), 1}};
-    drop_if_absent();
-  }
-
-  GateKind kind() const noexcept { return kind_; }
-  /// The gate as [B, T, HV, K], [B, T, HV, 1] or [1, 1, HV, 1].
-  const View<T, 4>& view() const noexcept { return view_; }
-  T* row(Index b, Index t, Index h) const noexcept { return view_.row(b, t, h); }
-
- private:
-  void drop_if_absent() noexcept {
-    if (!view_ && view_.size() != 0) kind_ = GateKind::none;
-  }
-
-  GateKind kind_ = GateKind::none;
-  View<T, 4> view_;
-};
+using common::Gate;
+using common::GateKind;
 
 /// The streams of the operator.
 template <class Scalar>
@@ -79,6 +35,8 @@ struct Inputs {
   /// Starts of sequences packed into one batch row (B = 1), and the end: [0, ..., T].
   std::span<const Index> cu_seqlens{};
 
+  /// The head of q and k that a head of v reads.
+  Index shared_head(Index h) const noexcept { return h / (v.dim(2) / q.dim(2)); }
   /// Number of independent sequences: B, or that of the packed ones.
   Index sequences() const noexcept { return count_sequences(cu_seqlens, q.dim(0)); }
 };
@@ -102,10 +60,16 @@ Span sequence(const Inputs<Scalar>& in, Index n) noexcept {
   return sluice::sequence(in.cu_seqlens, in.q.dim(1), n);
 }
 
-/// Throws ShapeError unless inputs, state [sequences, HV, K, V] and output [B, T, HV, V] agree.
+/// What the arguments of a kernel are called where they do not agree.
+struct Names {
+  std::string_view state = "state", o = "o";
+};
+
+/// Throws ShapeError unless inputs, state [sequences, HV, K, V] and output [B, T, HV, V] agree, and
+/// ArgumentError unless the state is contiguous.
 template <class Scalar, class Output>
 void require_shapes(std::string_view where, const Inputs<Scalar>& in, const View<Scalar, 4>& state,
-                    const View<Output, 4>& o) {
+                    const View<Output, 4>& o, const Names& names = {}) {
   const auto& q = in.q.shape();
   const auto [B, T, H, K] = q;
   const Index HV = in.v.dim(2), V = in.v.dim(3);
@@ -114,25 +78,12 @@ void require_shapes(std::string_view where, const Inputs<Scalar>& in, const View
   if (H == 0 ? HV != 0 : HV % H != 0)
     throw ShapeError(std::string(where) + ": the heads of v must be a multiple of the " +
                      std::to_string(H) + " heads of q, got " + std::to_string(HV));
-  switch (in.g.kind()) {
-    case GateKind::none:
-      break;
-    case GateKind::constant:
-      require_shape(where, "g", in.g.view().shape(), {1, 1, HV, 1}, "to match the heads of v");
-      break;
-    case GateKind::scalar:
-      require_shape(where, "g", in.g.view().shape(), {B, T, HV, 1}, "to match v");
-      break;
-    case GateKind::vector:
-      require_shape(where, "g", in.g.view().shape(), {B, T, HV, K},
-                    "to match k and the heads of v");
-      break;
-  }
+  require_gate(where, in.g, {B, T, HV, K});
   if (in.u) require_shape(where, "u", in.u.shape(), {HV, K}, "to match k and the heads of v");
   require_cu_seqlens(where, in.cu_seqlens, B, T);
-  require_shape(where, "state", state.shape(), {in.sequences(), HV, K, V}, "to match k and v");
-  require(state.contiguous(), where, "state", "contiguous", "a strided view");
-  require_shape(where, "o", o.shape(), {B, T, HV, V}, "to match v");
+  require_shape(where, names.state, state.shape(), {in.sequences(), HV, K, V}, "to match k and v");
+  require(state.contiguous(), where, names.state, "contiguous", "a strided view");
+  require_shape(where, names.o, o.shape(), {B, T, HV, V}, "to match v");
 }
 
 /// Throws ShapeError unless every gradient that is asked for has the shape of its input.

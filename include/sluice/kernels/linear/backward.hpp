@@ -8,17 +8,9 @@
 
 namespace sluice::kernels {
 
-/// Gradients of `linear`, all added to what is there; targets without data are skipped.
-///
-///     dx += dy weight        dweight += dy^T x        dbias += sum over rows of dy
-///
-/// Every element is summed in the same order whatever the number of threads.
-///
-/// \param x        [N, in], \param weight [out, in], \param dy [N, out].
-/// \param dx       [N, in], \param dweight [out, in], \param dbias [out].
-/// \throws ShapeError  if the shapes do not agree; nothing has been written then.
-template <class Arch = simd::DefaultArch, std::floating_point Scalar>
-void linear_backward(const View<const Scalar, 2>& x,
+/// `linear_backward` below for a scalar that is named: linear_backward<Arch, float>(...).
+template <class Arch, std::floating_point Scalar>
+void linear_backward(const std::type_identity_t<View<const Scalar, 2>>& x,
                      const std::type_identity_t<View<const Scalar, 2>>& weight,
                      const std::type_identity_t<View<const Scalar, 2>>& dy,
                      const std::type_identity_t<View<Scalar, 2>>& dx,
@@ -65,5 +57,21 @@ void linear_backward(const View<const Scalar, 2>& x,
 }
 
 SLUICE_COMPILED_KERNEL(linear_backward);
+
+/// Gradients of `linear`, all added to what is there; targets without data are skipped.
+///
+///     dx += dy weight        dweight += dy^T x        dbias += sum over rows of dy
+///
+/// Every element is summed in the same order whatever the number of threads.
+///
+/// \param x        [N, in], \param weight [out, in], \param dy [N, out].
+/// \param dx       [N, in], \param dweight [out, in], \param dbias [out].
+/// \throws ShapeError  if the shapes do not agree; nothing has been written then.
+template <class Arch = simd::DefaultArch, Operand Y>
+void linear_backward(const ConstViewOf<Y>& x, const ConstViewOf<Y>& weight, const Y& dy,
+                     const ViewOf<Y>& dx, const ViewOf<Y>& dweight, const ViewOf<Y, 1>& dbias,
+                     const Workspace& workspace = {}) {
+  linear_backward<Arch, ElementOf<Y>>(x, weight, dy, dx, dweight, dbias, workspace);
+}
 
 }  // namespace sluice::kernels

@@ -6,7 +6,8 @@
 #include <sluice/core/compiled.hpp>
 #include <sluice/core/error.hpp>
 #include <sluice/core/workspace.hpp>
-#include <sluice/kernels/linear/panels.hpp>
+#include <sluice/kernels/common/operand.hpp>
+#include <sluice/kernels/linear/detail/panels.hpp>
 
 #include <concepts>
 
@@ -88,17 +89,9 @@ void linear_few(const View<const Scalar, 2>& x, const View<const Scalar, 2>& wei
 
 }  // namespace detail
 
-/// The linear layer.
-///
-///     y = x weight^T + bias
-///
-/// \param x       [N, in]; one row a token.
-/// \param weight  [out, in], the layout of published checkpoints.
-/// \param bias    [out], or absent.
-/// \param y       [N, out]; overwritten. Must not overlap an input.
-/// \throws ShapeError  if the shapes do not agree; nothing has been written then.
-template <class Arch = simd::DefaultArch, std::floating_point Scalar>
-void linear(const View<const Scalar, 2>& x,
+/// `linear` below for a scalar that is named: linear<Arch, float>(...).
+template <class Arch, std::floating_point Scalar>
+void linear(const std::type_identity_t<View<const Scalar, 2>>& x,
             const std::type_identity_t<View<const Scalar, 2>>& weight,
             const std::type_identity_t<View<const Scalar, 1>>& bias,
             const std::type_identity_t<View<Scalar, 2>>& y, const Workspace& workspace = {}) {
@@ -126,5 +119,20 @@ void linear(const View<const Scalar, 2>& x,
 }
 
 SLUICE_COMPILED_KERNEL(linear);
+
+/// The linear layer.
+///
+///     y = x weight^T + bias
+///
+/// \param x       [N, in]; one row a token.
+/// \param weight  [out, in], the layout of published checkpoints.
+/// \param bias    [out], or absent.
+/// \param y       [N, out]; overwritten. Must not overlap an input.
+/// \throws ShapeError  if the shapes do not agree; nothing has been written then.
+template <class Arch = simd::DefaultArch, Operand Y>
+void linear(const ConstViewOf<Y>& x, const ConstViewOf<Y>& weight, const ConstViewOf<Y, 1>& bias,
+            Y&& y, const Workspace& workspace = {}) {
+  linear<Arch, ElementOf<Y>>(x, weight, bias, y, workspace);
+}
 
 }  // namespace sluice::kernels

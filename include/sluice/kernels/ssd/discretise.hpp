@@ -12,6 +12,8 @@
 
 #include <sluice/core/error.hpp>
 #include <sluice/core/view.hpp>
+#include <sluice/core/workspace.hpp>
+#include <sluice/kernels/common/operand.hpp>
 #include <sluice/simd/batch.hpp>
 #include <sluice/simd/math.hpp>
 #include <sluice/simd/sums.hpp>
@@ -69,14 +71,15 @@ Step<Scalar> step_of(const Inputs<Scalar>& in, Scalar raw, Index h) noexcept {
 
 template <class Scalar, class T>
 void require_shapes(std::string_view where, const Inputs<Scalar>& in, const View<T, 4>& v,
-                    const View<T, 3>& g) {
+                    const View<T, 3>& g, std::string_view v_name = "v",
+                    std::string_view g_name = "g") {
   const auto [B, T_, H, P] = in.x.shape();
   require_shape(where, "dt", in.dt.shape(), {B, T_, H}, "to match x");
   require_shape(where, "A", in.A.shape(), {H}, "to match the heads of x");
   if (in.dt_bias)
     require_shape(where, "dt_bias", in.dt_bias.shape(), {H}, "to match the heads of x");
-  require_shape(where, "v", v.shape(), in.x.shape(), "to match x");
-  require_shape(where, "g", g.shape(), in.dt.shape(), "to match dt");
+  require_shape(where, v_name, v.shape(), in.x.shape(), "to match x");
+  require_shape(where, g_name, g.shape(), in.dt.shape(), "to match dt");
 }
 
 }  // namespace detail
@@ -88,9 +91,11 @@ void require_shapes(std::string_view where, const Inputs<Scalar>& in, const View
 /// \throws ShapeError  if the shapes do not agree; nothing has been written then.
 ///
 /// Source: Dao and Gu, Transformers are SSMs, ICML 2024, section 7 (arXiv:2405.21060).
-template <class Arch = simd::DefaultArch, std::floating_point Scalar>
-void discretise(const Inputs<Scalar>& in, std::type_identity_t<View<Scalar, 4>> v,
-                std::type_identity_t<View<Scalar, 3>> g) {
+template <class Arch = simd::DefaultArch, Operand Output>
+void discretise(const Inputs<ElementOf<Output>>& in, Output&& values, ViewOf<Output, 3> g,
+                const Workspace& = {}) {
+  using Scalar = ElementOf<Output>;
+  const View<Scalar, 4> v(values);
   detail::require_shapes("ssd::discretise", in, v, g);
   const auto [B, T, H, P] = in.x.shape();
   for (Index h = 0; h < H; ++h) {
@@ -117,12 +122,15 @@ void discretise(const Inputs<Scalar>& in, std::type_identity_t<View<Scalar, 4>> 
 ///
 /// \param dv, dg  as v and g of the forward pass.
 /// \throws ShapeError  if the shapes do not agree; nothing has been written then.
-template <class Arch = simd::DefaultArch, std::floating_point Scalar>
-void discretise_backward(const Inputs<Scalar>& in, std::type_identity_t<View<const Scalar, 4>> dv,
-                         std::type_identity_t<View<const Scalar, 3>> dg,
-                         const std::type_identity_t<Gradients<Scalar>>& grads) {
+template <class Arch = simd::DefaultArch, Operand Output>
+void discretise_backward(const Inputs<ElementOf<Output>>& in, const Output& dvalues,
+                         ConstViewOf<Output, 3> dg,
+                         const std::type_identity_t<Gradients<ElementOf<Output>>>& grads,
+                         const Workspace& = {}) {
+  using Scalar = ElementOf<Output>;
+  const View<const Scalar, 4> dv(dvalues);
   const auto where = "ssd::discretise_backward";
-  detail::require_shapes(where, in, dv, dg);
+  detail::require_shapes(where, in, dv, dg, "dv", "dg");
   if (grads.dx) require_shape(where, "dx", grads.dx.shape(), in.x.shape(), "to match x");
   if (grads.ddt) require_shape(where, "ddt", grads.ddt.shape(), in.dt.shape(), "to match dt");
   if (grads.dA) require_shape(where, "dA", grads.dA.shape(), in.A.shape(), "to match A");

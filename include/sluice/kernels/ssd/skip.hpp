@@ -5,6 +5,8 @@
 
 #include <sluice/core/error.hpp>
 #include <sluice/core/view.hpp>
+#include <sluice/core/workspace.hpp>
+#include <sluice/kernels/common/operand.hpp>
 #include <sluice/simd/batch.hpp>
 #include <sluice/simd/sums.hpp>
 
@@ -19,10 +21,11 @@ namespace sluice::ssd {
 /// \param D     [H, P], or [H, 1] for one number a head.
 /// \param out   as y; overwritten. May be y itself.
 /// \throws ShapeError  if the shapes do not agree; nothing has been written then.
-template <class Arch = simd::DefaultArch, std::floating_point Scalar>
-void add_skip(const View<const Scalar, 4>& y, std::type_identity_t<View<const Scalar, 4>> x,
-              std::type_identity_t<View<const Scalar, 2>> D,
-              std::type_identity_t<View<Scalar, 4>> out) {
+template <class Arch = simd::DefaultArch, Operand Output>
+void add_skip(ConstViewOf<Output> y, ConstViewOf<Output> x, ConstViewOf<Output, 2> D,
+              Output&& output, const Workspace& = {}) {
+  using Scalar = ElementOf<Output>;
+  const View<Scalar, 4> out(output);
   const auto [B, T, H, P] = x.shape();
   const bool one = D.dim(1) == 1;
   require_shape("ssd::add_skip", "D", D.shape(), {H, one ? 1 : P}, "to match x");
@@ -46,17 +49,17 @@ void add_skip(const View<const Scalar, 4>& y, std::type_identity_t<View<const Sc
 /// \param dy  as x, gradient by y.
 /// \param dx  as x, \param dD as D; added to, skipped when they have no data.
 /// \throws ShapeError  if the shapes do not agree; nothing has been written then.
-template <class Arch = simd::DefaultArch, std::floating_point Scalar>
-void add_skip_backward(const View<const Scalar, 4>& x,
-                       std::type_identity_t<View<const Scalar, 2>> D,
-                       std::type_identity_t<View<const Scalar, 4>> dy,
-                       std::type_identity_t<View<Scalar, 4>> dx,
-                       std::type_identity_t<View<Scalar, 2>> dD) {
+template <class Arch = simd::DefaultArch, Operand Output>
+void add_skip_backward(ConstViewOf<Output> x, ConstViewOf<Output, 2> D, const Output& doutput,
+                       ViewOf<Output> dx, ViewOf<Output, 2> dD, const Workspace& = {}) {
+  using Scalar = ElementOf<Output>;
+  const View<const Scalar, 4> dy(doutput);
   const auto where = "ssd::add_skip_backward";
   require_shape(where, "dy", dy.shape(), x.shape(), "to match x");
+  if (dx) require_shape(where, "dx", dx.shape(), x.shape(), "to match x");
+  if (dD) require_shape(where, "dD", dD.shape(), D.shape(), "to match D");
   if (dx) add_skip<Arch>(View<const Scalar, 4>(dx), dy, D, dx);
   if (!dD) return;
-  require_shape(where, "dD", dD.shape(), D.shape(), "to match D");
   const auto [B, T, H, P] = x.shape();
   const bool one = D.dim(1) == 1;
   for (Index b = 0; b < B; ++b)

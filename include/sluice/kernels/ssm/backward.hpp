@@ -10,7 +10,7 @@
 
 #include <sluice/core/compiled.hpp>
 #include <sluice/core/workspace.hpp>
-#include <sluice/kernels/ssm/backward_block.hpp>
+#include <sluice/kernels/ssm/detail/backward_block.hpp>
 #include <sluice/simd/transpose.hpp>
 
 #include <algorithm>
@@ -54,28 +54,15 @@ void add_parameter(Scalar* gradient, Index pitch, Index rows, Index width, Index
 
 }  // namespace detail
 
-/// Gradients of the selective scan by all its inputs and its initial state.
-///
-/// Hand-derived (see the file comment). Free of subtractions, so exact for decays of any strength;
-/// those below 2^-60 (double: 2^-500) are exactly 0. Independent of the number of threads, among
-/// which sequences and ranges of channels are divided.
-///
-/// \param in      as in the forward pass.
-/// \param saved   [saved_states(in), states, channels], written by `chunkwise` or `forward`.
-/// \param dout    gradient by y, [batch, T, channels].
-/// \param dstate  [sequences, states, channels]; gradient by the final state on entry, by the
-///                initial state on return.
-/// \param grads   where the other gradients go.
-/// \throws ShapeError, ArgumentError  if the arguments do not agree; nothing has been written then.
-///
-/// Source: Gu and Dao (arXiv:2312.00752), section 3.3.2: recomputation instead of stored states.
-template <class Arch = simd::DefaultArch, std::floating_point Scalar>
-void backward(const Inputs<Scalar>& in, std::type_identity_t<View<const Scalar, 3>> saved,
+/// `backward` below for a scalar that is named: backward<Arch, float>(...).
+template <class Arch, std::floating_point Scalar>
+void backward(const std::type_identity_t<Inputs<Scalar>>& in,
+              std::type_identity_t<View<const Scalar, 3>> saved,
               std::type_identity_t<View<const Scalar, 3>> dout,
               std::type_identity_t<View<Scalar, 3>> dstate,
               const std::type_identity_t<Gradients<Scalar>>& grads,
               const Workspace& workspace = {}) {
-  require_shapes("ssm::backward", in, dstate, dout);
+  require_shapes("ssm::backward", in, dstate, dout, {.state = "dstate", .y = "dout"});
   require_gradients("ssm::backward", in, grads);
   const Index states = in.states(), channels = in.channels(), N = in.sequences();
   require_shape("ssm::backward", "saved", saved.shape(), {saved_states(in), states, channels},
@@ -84,7 +71,7 @@ void backward(const Inputs<Scalar>& in, std::type_identity_t<View<const Scalar, 
   using Sums = detail::ParameterSums<Scalar>;
   constexpr Index W = simd::lanes<V>;
   const detail::Vectors vectors(in, W);
-  if (N == 0 || channels == 0) return;
+  if (N == 0) return;
   const Index parts_a_group = (vectors.a_group + detail::part_vectors - 1) / detail::part_vectors;
   const Index parts = in.groups() * parts_a_group, batch = in.x.dim(0), T = in.x.dim(1);
   const Index threads = workspace.executor.concurrency();
@@ -103,32 +90,35 @@ void backward(const Inputs<Scalar>& in, std::type_identity_t<View<const Scalar, 
   const Index part_size = batch * T * states;
   Scalar* dB = scratch.allocate<Scalar>(token_B ? parts * part_size : 0);
   Scalar* dC = scratch.allocate<Scalar>(token_C ? parts * part_size : 0);
-  const detail::Chunks whole(in, std::max<Index>(T, 1), scratch);
+  const common::Chunks whole(in, std::max<Index>(T, 1), saved_every, scratch);
 
   share(workspace.executor, tasks, workers, [&](Index task, Index worker) {
-    const detail::Chunk& c = whole.chunk[task / ranges];
+    const common::Chunk& c = whole.chunk[task / ranges];
     const Index range = task % ranges;
     const detail::BackwardScratch<Scalar> s(rooms + worker * room, states, W);
     const Sums sequence_sums(sums + c.sequence * sums_size, states, channels);
     const View<Scalar, 2> gradient(dstate.row(c.sequence, 0), {states, channels},
                                    {dstate.stride(1), 1});
-    const Index blocks = (c.end - c.begin + saved_every - 1) / saved_every;
+    const Span& all = c.tokens;
+    const Index blocks = (common::length(all) + saved_every - 1) / saved_every;
     for (Index block = blocks; block-- > 0;) {
-      const Index t = c.begin + block * saved_every, tokens = std::min(saved_every, c.end - t);
+      const Index t = all.begin + block * saved_every;
+      const Span tokens{all.row, t, std::min(t + saved_every, all.end)};
       const View<const Scalar, 2> before(saved.row(c.saved + block, 0), {states, channels},
                                          {saved.stride(1), 1});
       for (Index part = parts * range / ranges; part < parts * (range + 1) / ranges; ++part) {
         const Index group = part / parts_a_group, from = part % parts_a_group;
         const Index first = group * vectors.a_group + from * detail::part_vectors;
         const Index last = std::min(first + detail::part_vectors, (group + 1) * vectors.a_group);
-        if (token_B) std::fill_n(s.dB, tokens * states * W, Scalar{0});
-        if (token_C) std::fill_n(s.dC, tokens * states * W, Scalar{0});
+        const Index count = common::length(tokens);
+        if (token_B) std::fill_n(s.dB, count * states * W, Scalar{0});
+        if (token_C) std::fill_n(s.dC, count * states * W, Scalar{0});
         for (Index v = first; v < last; ++v)
-          detail::block_backward<V>(in, dout, grads, {c.row, t, tokens, v, 1}, vectors, before,
-                                    gradient, sequence_sums, s);
-        const Index at = part * part_size + (c.row * T + t) * states;
-        if (token_B) detail::sum_lanes<Arch>(tokens, states, s.dB, s.turned, dB + at);
-        if (token_C) detail::sum_lanes<Arch>(tokens, states, s.dC, s.turned, dC + at);
+          detail::block_backward<V>(in, dout, grads, {tokens, v, 1}, vectors, before, gradient,
+                                    sequence_sums, s);
+        const Index at = part * part_size + (all.row * T + t) * states;
+        if (token_B) detail::sum_lanes<Arch>(count, states, s.dB, s.turned, dB + at);
+        if (token_C) detail::sum_lanes<Arch>(count, states, s.dC, s.turned, dC + at);
       }
     }
   });
@@ -164,5 +154,28 @@ void backward(const Inputs<Scalar>& in, std::type_identity_t<View<const Scalar, 
 }
 
 SLUICE_COMPILED_KERNEL(backward);
+
+/// Gradients of the selective scan by all its inputs and its initial state.
+///
+/// Hand-derived (see the file comment). Free of subtractions, so exact for decays of any strength;
+/// those below 2^-60 (double: 2^-500) are exactly 0. Independent of the number of threads, among
+/// which sequences and ranges of channels are divided.
+///
+/// \param in      as in the forward pass.
+/// \param saved   [saved_states(in), states, channels], written by `chunkwise` or `forward`.
+/// \param dout    gradient by y, [batch, T, channels].
+/// \param dstate  [sequences, states, channels]; gradient by the final state on entry, by the
+///                initial state on return.
+/// \param grads   where the other gradients go.
+/// \throws ShapeError, ArgumentError  if the arguments do not agree; nothing has been written then.
+///
+/// Source: Gu and Dao (arXiv:2312.00752), section 3.3.2: recomputation instead of stored states.
+template <class Arch = simd::DefaultArch, Operand Output>
+void backward(const Inputs<ElementOf<Output>>& in, ConstViewOf<Output> saved, const Output& dout,
+              ViewOf<Output> dstate,
+              const std::type_identity_t<Gradients<ElementOf<Output>>>& grads,
+              const Workspace& workspace = {}) {
+  backward<Arch, ElementOf<Output>>(in, saved, dout, dstate, grads, workspace);
+}
 
 }  // namespace sluice::ssm

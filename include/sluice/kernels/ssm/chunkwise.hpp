@@ -15,7 +15,7 @@
 #pragma once
 
 #include <sluice/core/workspace.hpp>
-#include <sluice/kernels/ssm/tile.hpp>
+#include <sluice/kernels/ssm/detail/tile.hpp>
 #include <sluice/kernels/ssm/types.hpp>
 
 #include <algorithm>
@@ -35,39 +35,7 @@ Index saved_states(const Inputs<Scalar>& in) noexcept {
 
 namespace detail {
 
-/// Tokens of one sequence that run one after the other, and where its saved states begin.
-struct Chunk {
-  Index sequence, row, begin, end, saved;
-};
-
-/// All chunks of a call, in order; `first[n]` is the first of sequence n.
-struct Chunks {
-  Chunk* chunk;
-  Index* first;
-  Index count;
-
-  template <class Scalar>
-  Chunks(const Inputs<Scalar>& in, Index size, Scratch& scratch) : count(0) {
-    const Index N = in.sequences();
-    first = scratch.allocate<Index>(N + 1);
-    for (Index n = 0; n < N; ++n) {
-      const Span s = sequence(in, n);
-      first[n] = count;
-      count += std::max<Index>(1, (s.end - s.begin + size - 1) / size);
-    }
-    first[N] = count;
-    chunk = scratch.allocate<Chunk>(count);
-    Index saved = 0;
-    for (Index n = 0; n < N; ++n) {
-      const Span s = sequence(in, n);
-      for (Index c = first[n], begin = s.begin; c < first[n + 1]; ++c, begin += size) {
-        const Index end = std::min(begin + size, s.end);
-        chunk[c] = {n, s.row, begin, end, saved};
-        saved += (end - begin + saved_every - 1) / saved_every;
-      }
-    }
-  }
-};
+using common::Chunk;
 
 /// Runs vectors [from, to) of a chunk on a state [states, channels] with rows `pitch` apart.
 template <class V, class Scalar>
@@ -77,14 +45,15 @@ void run_chunk(const Inputs<Scalar>& in, const Chunk& c, const Vectors& vectors,
   const Index first = vectors[from].first, last = vectors[to - 1].first + vectors[to - 1].count;
   const Index size = saved ? saved_every : block_size;
   Index kept = c.saved;
-  for (Index t = c.begin; t < c.end; t += size) {
+  for (Index t = c.tokens.begin; t < c.tokens.end; t += size) {
     if (saved) {
       for (Index i = 0; i < in.states(); ++i)
         std::copy(state + i * pitch + first, state + i * pitch + last, saved.row(kept, i) + first);
       ++kept;
     }
     for (Index v = from; v < to; ++v)
-      run_block<V>(in, {c.row, t, std::min(size, c.end - t), v, 1}, vectors, state, pitch, y);
+      run_block<V>(in, {{c.tokens.row, t, std::min(t + size, c.tokens.end)}, v, 1}, vectors, state,
+                   pitch, y);
   }
 }
 
@@ -97,12 +66,12 @@ void run_from_zero(const Inputs<Scalar>& in, const Chunk& c, const Vectors& vect
     for (Index i = 0; i < in.states(); ++i)
       std::fill_n(added + i * pitch + s.first, s.count, Scalar{0});
     V sum(Scalar{0});
-    for (Index t = c.begin; t < c.end; t += block_size) {
-      const Block block{c.row, t, std::min(block_size, c.end - t), v, 1};
+    for (Index t = c.tokens.begin; t < c.tokens.end; t += block_size) {
+      const Block block{{c.tokens.row, t, std::min(t + block_size, c.tokens.end)}, v, 1};
       BlockRows<V> rows;
       prepare(in, block, vectors, rows, View<Scalar, 3>{});
       scan(in, block, vectors, rows, added, pitch);
-      for (Index i = 0; i < block.tokens; ++i)
+      for (Index i = 0; i < length(block.tokens); ++i)
         sum = sum + simd::load<V>(rows.time + i * vectors.width);
     }
     simd::store_part(elapsed + s.first, sum, s.count);
@@ -143,10 +112,11 @@ void combine(const Inputs<Scalar>& in, const Slice& s, const Scalar* elapsed, Sc
 /// \param saved  [saved_states(in), states, channels], or absent: receives the state before every
 ///               `saved_every` tokens of every sequence, for `backward`. `chunk_size` must be a
 ///               multiple of `saved_every` then.
-template <class Arch = simd::DefaultArch, std::floating_point Scalar>
-void chunkwise(const Inputs<Scalar>& in, Index chunk_size,
-               std::type_identity_t<View<Scalar, 3>> state, std::type_identity_t<View<Scalar, 3>> y,
-               const Workspace& workspace = {}, std::type_identity_t<View<Scalar, 3>> saved = {}) {
+template <class Arch = simd::DefaultArch, Operand Output>
+void chunkwise(const Inputs<ElementOf<Output>>& in, Index chunk_size, ViewOf<Output> state,
+               Output&& output, const Workspace& workspace = {}, ViewOf<Output> saved = {}) {
+  using Scalar = ElementOf<Output>;
+  const View<Scalar, 3> y(output);
   require_shapes("ssm::chunkwise", in, state, y);
   require(chunk_size >= 1, "ssm::chunkwise", "chunk_size", "at least 1",
           std::to_string(chunk_size));
@@ -165,7 +135,8 @@ void chunkwise(const Inputs<Scalar>& in, Index chunk_size,
   if (in.sequences() == 0 || all == 0) return;
 
   Scratch scratch(workspace);
-  const detail::Chunks chunks(in, std::min(chunk_size, std::max<Index>(1, in.x.dim(1))), scratch);
+  const common::Chunks chunks(in, std::min(chunk_size, std::max<Index>(1, in.x.dim(1))),
+                              saved_every, scratch);
   // A task is a range of vectors of a chunk. One thread takes all at once, so that it reads the
   // input in order.
   const Index ranges = std::min(all, (threads + chunks.count - 1) / chunks.count);
@@ -178,7 +149,7 @@ void chunkwise(const Inputs<Scalar>& in, Index chunk_size,
   };
   if (chunks.count == in.sequences())
     return each_range([&](Index c, Index from, Index to) {
-      const detail::Chunk& chunk = chunks.chunk[c];
+      const common::Chunk& chunk = chunks.chunk[c];
       detail::run_chunk<V>(in, chunk, vectors, from, to, state.row(chunk.sequence, 0),
                            state.stride(1), y, saved);
     });

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <sluice/core/view.hpp>
+#include <sluice/core/workspace.hpp>
 #include <sluice/kernels/ssm/types.hpp>
 
 #include <algorithm>
@@ -35,9 +36,11 @@ std::complex<Scalar> element(const Inputs<Scalar>& in, const Coupling<const Scal
 
 /// The recurrence of types.hpp, one channel and state at a time, by the standard library alone.
 /// Arguments and errors as `recurrent`; long double as well.
-template <std::floating_point Scalar>
-void naive(const Inputs<Scalar>& in, std::type_identity_t<View<Scalar, 3>> state,
-           std::type_identity_t<View<Scalar, 3>> y) {
+template <Operand Output>
+void naive(const Inputs<ElementOf<Output>>& in, ViewOf<Output> state, Output&& output,
+           const Workspace& = {}) {
+  using Scalar = ElementOf<Output>;
+  const View<Scalar, 3> y(output);
   require_shapes("ssm::naive", in, state, y);
   using Number = std::complex<Scalar>;
   const Index states = in.states() / (in.complex ? 2 : 1);

@@ -3,7 +3,8 @@
 /// The selective scan, one token at a time: the streaming form. Allocates nothing.
 #pragma once
 
-#include <sluice/kernels/ssm/tile.hpp>
+#include <sluice/core/workspace.hpp>
+#include <sluice/kernels/ssm/detail/tile.hpp>
 #include <sluice/kernels/ssm/types.hpp>
 
 #include <algorithm>
@@ -28,9 +29,11 @@ namespace sluice::ssm {
 ///
 /// Source: Gu and Dao, Mamba, 2023, algorithm 2 (arXiv:2312.00752); complex poles and constant B
 /// and C: Gu et al., S4D, NeurIPS 2022 (arXiv:2206.11893).
-template <class Arch = simd::DefaultArch, std::floating_point Scalar>
-void recurrent(const Inputs<Scalar>& in, std::type_identity_t<View<Scalar, 3>> state,
-               std::type_identity_t<View<Scalar, 3>> y) {
+template <class Arch = simd::DefaultArch, Operand Output>
+void recurrent(const Inputs<ElementOf<Output>>& in, ViewOf<Output> state, Output&& output,
+               const Workspace& = {}) {
+  using Scalar = ElementOf<Output>;
+  const View<Scalar, 3> y(output);
   require_shapes("ssm::recurrent", in, state, y);
   using V = simd::Batch<Scalar, Arch>;
   const detail::Vectors vectors(in, simd::lanes<V>);
@@ -39,18 +42,18 @@ void recurrent(const Inputs<Scalar>& in, std::type_identity_t<View<Scalar, 3>> s
     const Span tokens = sequence(in, n);
     for (Index t = tokens.begin; t < tokens.end; ++t)
       for (Index v = 0; v < all; v += detail::block_size) {
-        const detail::Block block{tokens.row, t, 1, v, std::min(detail::block_size, all - v)};
+        const detail::Block block{{tokens.row, t, t + 1}, v, std::min(detail::block_size, all - v)};
         detail::run_block<V>(in, block, vectors, state.row(n, 0), state.stride(1), y);
       }
   }
 }
 
 /// One token of a stream: `recurrent` for T = 1. Arguments and errors as there.
-template <class Arch = simd::DefaultArch, std::floating_point Scalar>
-void step(const Inputs<Scalar>& in, std::type_identity_t<View<Scalar, 3>> state,
-          std::type_identity_t<View<Scalar, 3>> y) {
+template <class Arch = simd::DefaultArch, Operand Output>
+void step(const Inputs<ElementOf<Output>>& in, ViewOf<Output> state, Output&& y,
+          const Workspace& workspace = {}) {
   require(in.x.dim(1) == 1, "ssm::step", "T", "1", std::to_string(in.x.dim(1)));
-  recurrent<Arch>(in, state, y);
+  recurrent<Arch>(in, state, y, workspace);
 }
 
 }  // namespace sluice::ssm

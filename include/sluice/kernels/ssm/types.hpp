@@ -19,6 +19,7 @@
 #include <sluice/core/error.hpp>
 #include <sluice/core/sequences.hpp>
 #include <sluice/core/view.hpp>
+#include <sluice/kernels/common/operand.hpp>
 
 #include <cmath>
 #include <limits>
@@ -89,8 +90,10 @@ struct Inputs {
   /// Starts of sequences packed into one batch row, and the end: [0, ..., T].
   std::span<const Index> cu_seqlens{};
 
+  /// Whether there are poles; those of no states or no channels have no data either.
+  bool has_poles() const noexcept { return A || (A.size() == 0 && A.shape() != Shape<2>{}); }
   /// Rows of the state of a sequence: its states, twice as many if they are complex.
-  Index states() const noexcept { return A ? A.dim(0) : 1; }
+  Index states() const noexcept { return has_poles() ? A.dim(0) : 1; }
   Index channels() const noexcept { return x.dim(2); }
   /// Groups of channels with B and C of their own.
   Index groups() const noexcept {
@@ -108,9 +111,9 @@ struct Inputs {
 /// \param x, g  [batch, T, channels]; g is a natural logarithm, at most 0.
 ///
 /// Source: Qin et al., Hierarchically Gated Recurrent Network, NeurIPS 2023 (arXiv:2311.04823).
-template <class Scalar>
-Inputs<Scalar> gated_recurrence(View<const Scalar, 3> x, View<const Scalar, 3> g) noexcept {
-  Inputs<Scalar> in{.x = x, .dt = g};
+template <Operand X>
+Inputs<ElementOf<X>> gated_recurrence(const X& x, ConstViewOf<X> g) noexcept {
+  Inputs<ElementOf<X>> in{.x = x, .dt = g};
   in.dt_scales_x = false;
   return in;
 }
@@ -136,15 +139,20 @@ Span sequence(const Inputs<Scalar>& in, Index n) noexcept {
   return sluice::sequence(in.cu_seqlens, in.x.dim(1), n);
 }
 
+/// What the arguments of a kernel are called where they do not agree.
+struct Names {
+  std::string_view state = "state", y = "y";
+};
+
 /// Throws unless inputs, state [sequences, states, channels] and output [batch, T, channels] agree.
 template <class Scalar, class Output>
 void require_shapes(std::string_view where, const Inputs<Scalar>& in, const View<Scalar, 3>& state,
-                    const View<Output, 3>& y) {
+                    const View<Output, 3>& y, const Names& names = {}) {
   const auto& x = in.x.shape();
   const Index batch = x[0], T = x[1], channels = x[2];
   const Index states = in.states(), groups = in.groups();
   require_shape(where, "dt", in.dt.shape(), x, "to match x");
-  if (in.A) require_shape(where, "A", in.A.shape(), {states, channels}, "to match x");
+  if (in.has_poles()) require_shape(where, "A", in.A.shape(), {states, channels}, "to match x");
   if (in.complex && states % 2 != 0)
     require(false, where, "A", "real and imaginary parts, an even number",
             std::to_string(states) + " rows");
@@ -165,9 +173,9 @@ void require_shapes(std::string_view where, const Inputs<Scalar>& in, const View
     require(false, where, "dt_min", "at most dt_max",
             std::to_string(in.dt_min) + " above " + std::to_string(in.dt_max));
   require_cu_seqlens(where, in.cu_seqlens, batch, T);
-  require_shape(where, "state", state.shape(), {in.sequences(), states, channels},
+  require_shape(where, names.state, state.shape(), {in.sequences(), states, channels},
                 "to match x and A");
-  require_shape(where, "y", y.shape(), x, "to match x");
+  require_shape(where, names.y, y.shape(), x, "to match x");
 }
 
 /// Throws ShapeError unless every gradient that is asked for has the shape of its input.

@@ -11,7 +11,7 @@
 /// where dt is left out where it does not scale x.
 #pragma once
 
-#include <sluice/kernels/ssm/backward_tile.hpp>
+#include <sluice/kernels/ssm/detail/backward_tile.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -54,11 +54,11 @@ void prepare_backward(const Inputs<Scalar>& in, const View<const Scalar, 3>& dou
                       BackwardRows<V>& rows) noexcept {
   prepare(in, block, vectors, rows, grads.dx, rows.dt);
   for_each_vector(block, vectors, [&](Index at, Index t, const Slice& s) {
-    look_ahead<Scalar>(block.row, t, s, dout, grads.ddt, grads.dz);
-    V dy = simd::load_part<V>(dout.row(block.row, t) + s.first, s.count);
+    look_ahead_of<Scalar>(block.tokens.row, t, s, dout, grads.ddt, grads.dz);
+    V dy = simd::load_part<V>(dout.row(block.tokens.row, t) + s.first, s.count);
     if (in.z) {
       constexpr Scalar lowest = simd::exp_lowest<Scalar>;
-      const V z = simd::load_part<V>(in.z.row(block.row, t) + s.first, s.count);
+      const V z = simd::load_part<V>(in.z.row(block.tokens.row, t) + s.first, s.count);
       const V bounded = simd::clamp(z, lowest, -lowest);
       const simd::Logistic<V> gate(bounded);
       simd::store(rows.gated + at,
@@ -91,21 +91,21 @@ void finish_backward(const Inputs<Scalar>& in, const Gradients<Scalar>& grads, c
   V dD(zero), ddt_bias(zero);
   const V D = in.D ? simd::load_part<V>(in.D.data() + slice.first, slice.count) : V(zero);
   for_each_vector(block, vectors, [&](Index at, Index t, const Slice& s) {
-    const V x = simd::load_part<V>(in.x.row(block.row, t) + s.first, s.count);
+    const V x = simd::load_part<V>(in.x.row(block.tokens.row, t) + s.first, s.count);
     const V dt = simd::load<V>(rows.dt + at), dy = simd::load<V>(rows.dy + at);
     const V by_input = simd::load<V>(rows.by_input + at);
     V by_dt = simd::load<V>(rows.by_decay + at);
     if (in.dt_scales_x) by_dt = simd::madd(by_input, x, by_dt);
-    put(grads.dx, block.row, t, s, simd::madd(dy, D, in.dt_scales_x ? V(by_input * dt) : by_input),
-        grads.accumulate);
+    put(grads.dx, block.tokens.row, t, s,
+        simd::madd(dy, D, in.dt_scales_x ? V(by_input * dt) : by_input), grads.accumulate);
     if (in.z) {
       V sum = simd::load<V>(rows.sum + at);
       if (in.complex) sum = sum + sum;
-      put(grads.dz, block.row, t, s, V(simd::load<V>(rows.gated + at) * simd::madd(D, x, sum)),
-          grads.accumulate);
+      put(grads.dz, block.tokens.row, t, s,
+          V(simd::load<V>(rows.gated + at) * simd::madd(D, x, sum)), grads.accumulate);
     }
     dD = simd::madd(dy, x, dD);
-    const V raw = raw_step<V>(in, block.row, t, s);
+    const V raw = raw_step<V>(in, block.tokens.row, t, s);
     if (limited) {
       const V free = in.softplus ? simd::softplus(raw) : raw;
       by_dt = simd::select(free < V(in.dt_min), V(zero), by_dt);
@@ -113,7 +113,7 @@ void finish_backward(const Inputs<Scalar>& in, const Gradients<Scalar>& grads, c
     }
     if (in.softplus) by_dt = by_dt * simd::sigmoid(raw);
     ddt_bias = ddt_bias + by_dt;
-    put(grads.ddt, block.row, t, s, by_dt, grads.accumulate);
+    put(grads.ddt, block.tokens.row, t, s, by_dt, grads.accumulate);
   });
   const auto add = [&](Scalar* to, const V& value) {
     to += slice.first;
@@ -147,10 +147,13 @@ void block_backward(const Inputs<Scalar>& in, const View<const Scalar, 3>& dout,
   const Slice s = vectors[block.vector];
   BackwardRows<V> rows;
   prepare_backward(in, dout, grads, block, vectors, rows);
-  for (Index i = 0; i < all; ++i) simd::prefetch(saved.row(i) + s.first + ahead<Scalar>);
+  for (Index i = 0; i < all; ++i) look_ahead(saved.row(i) + s.first + ahead<Scalar>, 1);
   with_kinds(in, [&]<class Complex, class TokenB, class TokenC>(Complex, TokenB, TokenC) {
     constexpr bool complex = Complex::value, by_token = TokenB::value && TokenC::value;
     const Index states = all / (complex ? 2 : 1);
+    if (states == 0)
+      for (Scalar* sum : {rows.sum, rows.by_input, rows.by_decay})
+        std::fill_n(sum, length(block.tokens) * W, Scalar{0});
     if (!TokenB::value) std::fill_n(scratch.dB, all * W, Scalar{0});
     if (!TokenC::value) std::fill_n(scratch.dC, all * W, Scalar{0});
     for_each_tile<backward_tile_states<V, by_token && !complex>>(states, [&](auto count, Index n) {
@@ -168,8 +171,8 @@ void block_backward(const Inputs<Scalar>& in, const View<const Scalar, 3>& dout,
                   complex>(own(gradient.data(), gradient.stride(0)), s, [&](const auto& G) {
           with_rows<V, size, complex>(own(sums.dA, channels), s, [&](const auto& dA) {
             run_tile_backward<V, size, complex, TokenB::value, TokenC::value>(BackwardTile<Scalar>{
-                block.tokens, rows.time, rows.input, rows.dt, rows.read, rows.sum, rows.by_input,
-                rows.by_decay, n == 0,
+                length(block.tokens), rows.time, rows.input, rows.dt, rows.read, rows.sum,
+                rows.by_input, rows.by_decay, n == 0,
                 column<V, size, complex>(in.A.data(), in.A.stride(0), states, n, s, A),
                 coupling_column<V, size, complex, TokenB::value>(in.B, block, states, n, s, B),
                 coupling_column<V, size, complex, TokenC::value>(in.C, block, states, n, s, C),

@@ -4,8 +4,8 @@
 /// channels, whatever their kinds and however ragged the vector.
 #pragma once
 
-#include <sluice/kernels/ssm/block.hpp>
-#include <sluice/kernels/ssm/number.hpp>
+#include <sluice/kernels/ssm/detail/block.hpp>
+#include <sluice/kernels/ssm/detail/number.hpp>
 
 #include <cstddef>
 #include <type_traits>
@@ -84,7 +84,8 @@ Column<Scalar> coupling_column(const Coupling<const Scalar>& c, const Block& blo
                                Index n, const Slice& s, ColumnRoom<V, Count>& room) noexcept {
   const View<const Scalar, 4>& view = c.view();
   if constexpr (ByToken)
-    return {view.row(block.row, block.begin, s.group) + n, 1, view.stride(1), imaginary};
+    return {view.row(block.tokens.row, block.tokens.begin, s.group) + n, 1, view.stride(1),
+            imaginary};
   else
     return column<V, Count, Complex>(view.data(), view.stride(2), imaginary, n, s, room);
 }

@@ -58,29 +58,28 @@ struct Chunk {
 template <class B>
 SLUICE_INLINE B flushed(const B& product) noexcept {
   using Scalar = simd::ScalarOf<B>;
-  return simd::select(product < B(smallest_decay<Scalar>), B(Scalar{0}), product);
+  return simd::select(product < B(common::smallest_decay<Scalar>), B(Scalar{0}), product);
 }
 
-/// Loads a chunk of `block.count` tokens, padded to a multiple of 16, and runs its decays.
+/// Loads a chunk of a head, padded to a multiple of 16, and runs its decays.
 template <class Arch, class Scalar>
-void load_chunk(const Inputs<Scalar>& in, const Block& block, Scalar scale,
+void load_chunk(const Inputs<Scalar>& in, const Span& tokens, Index head, Scalar scale,
                 Chunk<Scalar>& x) noexcept {
   using B = simd::Batch<Scalar, Arch>;
   constexpr Index W = simd::lanes<B>;
-  const Index K = in.q.dim(3);
-  const Block shared{block.row, block.begin, block.count, block.head / (in.v.dim(2) / in.q.dim(2))};
-  x.tokens = (block.count + sub_block - 1) / sub_block * sub_block;
+  const Index K = in.q.dim(3), shared = in.shared_head(head), used = common::length(tokens);
+  x.tokens = (used + sub_block - 1) / sub_block * sub_block;
   x.bonus = static_cast<bool>(in.u);
-  load_rows<Arch>(in.q, shared, scale, x.q, x.keys);
-  load_rows<Arch>(in.k, shared, Scalar{1}, x.k, x.keys);
-  load_rows<Arch>(in.v, block, Scalar{1}, x.v, x.values);
-  load_decays<Arch>(in.g, block, K, x.decay, x.keys);
-  const Index used = block.count, padding = x.tokens - used;
+  common::load_rows<Arch>(in.q, tokens, shared, scale, x.q, x.keys);
+  common::load_rows<Arch>(in.k, tokens, shared, Scalar{1}, x.k, x.keys);
+  common::load_rows<Arch>(in.v, tokens, head, Scalar{1}, x.v, x.values);
+  common::load_decays<Arch>(in.g, tokens, head, K, x.decay, x.keys);
+  const Index padding = x.tokens - used;
   std::fill_n(x.q + used * x.keys, padding * x.keys, Scalar{0});
   std::fill_n(x.k + used * x.keys, padding * x.keys, Scalar{0});
   std::fill_n(x.v + used * x.values, padding * x.values, Scalar{0});
   std::fill_n(x.decay + used * x.keys, padding * x.keys, Scalar{1});
-  own_weights<Arch>(in, block, shared, scale, x.own);
+  own_weights<Arch>(in, tokens, head, shared, scale, x.own);
   std::fill_n(x.own + used, padding, Scalar{0});
   x.foldable = x.tokens;
   for (Index i = 0; i < x.keys; i += W) {

@@ -8,7 +8,7 @@
 /// It is bound by the exponential: ten multiply-adds, or as much, for every vector.
 #pragma once
 
-#include <sluice/kernels/ssm/columns.hpp>
+#include <sluice/kernels/ssm/detail/columns.hpp>
 #include <sluice/simd/gemm.hpp>
 
 #include <algorithm>
@@ -72,7 +72,7 @@ void scan_token(const Inputs<Scalar>& in, const Block& block, const Vectors& vec
                                           const Slice& s) SLUICE_INLINE_LAMBDA {
     const View<const Scalar, 4>& x = c.view();
     if constexpr (ByToken)
-      return Ops::broadcast(x.row(block.row, block.begin, s.group) + n, states);
+      return Ops::broadcast(x.row(block.tokens.row, block.tokens.begin, s.group) + n, states);
     else
       return x ? Ops::load_part(x.row(0, 0, n) + s.first, states * x.stride(2), s.count)
                : Ops::one();
@@ -82,8 +82,8 @@ void scan_token(const Inputs<Scalar>& in, const Block& block, const Vectors& vec
       const Slice& s = slices[v];
       Scalar* const own = state + n * pitch + s.first;
       const auto pole =
-          in.A ? Ops::load_part(in.A.row(n) + s.first, states * in.A.stride(0), s.count)
-               : Ops::one();
+          in.has_poles() ? Ops::load_part(in.A.row(n) + s.first, states * in.A.stride(0), s.count)
+                         : Ops::one();
       const auto a = Ops::decay(simd::load<V>(rows.time + v * W), pole);
       const auto b = coupling(std::bool_constant<TokenB>{}, in.B, n, s);
       const auto h = Ops::madd(a, Ops::load_part(own, states * pitch, s.count),
@@ -101,10 +101,12 @@ void scan(const Inputs<Scalar>& in, const Block& block, const Vectors& vectors, 
   constexpr Index W = simd::lanes<V>;
   with_kinds(in, [&]<class Complex, class TokenB, class TokenC>(Complex, TokenB, TokenC) {
     constexpr bool complex = Complex::value, by_token = TokenB::value && TokenC::value;
-    if (block.tokens == 1)
+    const Index tokens = length(block.tokens);
+    if (tokens == 1)
       return scan_token<V, complex, TokenB::value, TokenC::value>(in, block, vectors, rows, state,
                                                                   pitch);
     const Index states = in.states() / (complex ? 2 : 1);
+    if (states == 0) std::fill_n(rows.sum, tokens * block.vectors * W, Scalar{0});
     for (Index v = 0; v < block.vectors; ++v) {
       const Slice s = vectors[block.vector + v];
       for_each_tile<tile_states<V, by_token && !complex>>(states, [&](auto count, Index n) {
@@ -114,7 +116,7 @@ void scan(const Inputs<Scalar>& in, const Block& block, const Vectors& vectors, 
             StateRows<Scalar>{state + n * pitch + s.first, pitch, states * pitch}, s,
             [&](const StateRows<Scalar>& h) {
               run_tile<V, size, complex, TokenB::value, TokenC::value>(Tile<Scalar>{
-                  block.tokens, block.vectors * W, rows.time + v * W, rows.input + v * W,
+                  tokens, block.vectors * W, rows.time + v * W, rows.input + v * W,
                   rows.sum + v * W,
                   column<V, size, complex>(in.A.data(), in.A.stride(0), states, n, s, A),
                   coupling_column<V, size, complex, TokenB::value>(in.B, block, states, n, s, B),

@@ -22,7 +22,7 @@
 /// The pairs of 6 stay out of 5: they would enter both sums e^|g| times larger than the result.
 #pragma once
 
-#include <sluice/kernels/gla/pairs.hpp>
+#include <sluice/kernels/gla/detail/pairs.hpp>
 
 namespace sluice::gla::detail {
 
@@ -53,7 +53,7 @@ struct BackwardScratch {
 /// Steps 1 to 4: dq and dk without the own token, dk_state the part of dk through D.
 template <class Arch, class Scalar>
 void data_gradients(const BackwardScratch<Scalar>& s, Index K, const Scalar* D, Index stride,
-                    Ahead& ahead) noexcept {
+                    LookAhead& ahead) noexcept {
   const Chunk<Scalar>& x = s.x;
   const Index C = x.tokens, keys = x.keys, values = x.values;
   simd::transpose<Arch>(C, values, x.v, values, x.turned, C);
@@ -159,33 +159,32 @@ void carry_gradient(const BackwardScratch<Scalar>& s, Index K, Scalar* D, Index 
 
 /// Adds or writes the gradient by the gate of one chunk.
 template <class Arch, class Scalar>
-void store_gate_gradient(const BackwardScratch<Scalar>& s, const Block& block, bool accumulate,
-                         const Gate<Scalar>& dg, Scalar* constant) noexcept {
+void store_gate_gradient(const BackwardScratch<Scalar>& s, const Span& tokens, Index head,
+                         bool accumulate, const Gate<Scalar>& dg, Scalar* constant) noexcept {
   using B = simd::Batch<Scalar, Arch>;
   if (dg.kind() == GateKind::none) return;
   if (dg.kind() == GateKind::vector)
-    return store_rows<Arch>(s.dg, s.x.keys, accumulate, block, dg.view());
-  for (Index t = 0; t < block.count; ++t) {
+    return common::store_rows<Arch>(s.dg, s.x.keys, accumulate, tokens, head, dg.view());
+  for (Index t = 0; t < common::length(tokens); ++t) {
     B sum(Scalar{0});
     for_each_key<Arch, Scalar>(
         s.x.keys, [&](Index c) { sum = sum + simd::load<B>(s.dg + t * s.x.keys + c); });
     if (dg.kind() == GateKind::constant) {
       *constant += simd::sum(sum);
     } else {
-      Scalar& to = *dg.row(block.row, block.begin + t, block.head);
+      Scalar& to = *dg.row(tokens.row, tokens.begin + t, head);
       to = (accumulate ? to : Scalar{0}) + simd::sum(sum);
     }
   }
 }
 
-/// What the chunk before `block` of the same head will read and write.
+/// What the chunk before these tokens of the same head will read and write.
 template <class Scalar>
-Ahead chunk_before(const Inputs<Scalar>& in, const Block& block, const Scalar* state,
-                   const View<const Scalar, 4>& dout, const Gradients<Scalar>& grads) noexcept {
-  const Index K = in.q.dim(3), V = in.v.dim(3), h = block.head, b = block.row;
-  const Index t = block.begin - saved_every, hq = h / (in.v.dim(2) / in.q.dim(2));
-  Ahead ahead;
-  ahead.tokens = saved_every;
+LookAhead chunk_before(const Inputs<Scalar>& in, const Span& tokens, Index h, const Scalar* state,
+                       const View<const Scalar, 4>& dout, const Gradients<Scalar>& grads) noexcept {
+  const Index K = in.q.dim(3), V = in.v.dim(3), b = tokens.row, hq = in.shared_head(h);
+  const Index t = tokens.begin - saved_every;
+  LookAhead ahead(saved_every);
   const auto add = [&](const auto& x, Index head) {
     if (x) ahead.add(x.row(b, t, head), x.stride(1), x.dim(3));
   };
@@ -203,15 +202,16 @@ Ahead chunk_before(const Inputs<Scalar>& in, const Block& block, const Scalar* s
 /// One chunk of one head. D [K, stride] goes from the gradient after the chunk to that before it.
 /// With `add_shared` dq and dk, which the heads of a group share, are added to.
 template <class Arch, class Scalar>
-void chunk_backward(const Inputs<Scalar>& in, const Block& block, Scalar scale, const Scalar* state,
-                    const View<const Scalar, 4>& dout, Scalar* D, Index stride, Scalar* du,
-                    Scalar* dg_constant, const Gradients<Scalar>& grads, bool add_shared,
-                    BackwardScratch<Scalar>& s, Ahead ahead) noexcept {
-  const Index K = in.q.dim(3), V = in.v.dim(3), group = in.v.dim(2) / in.q.dim(2);
+void chunk_backward(const Inputs<Scalar>& in, const Span& tokens, Index head, Scalar scale,
+                    const Scalar* state, const View<const Scalar, 4>& dout, Scalar* D, Index stride,
+                    Scalar* du, Scalar* dg_constant, const Gradients<Scalar>& grads,
+                    bool add_shared, BackwardScratch<Scalar>& s, LookAhead ahead) noexcept {
+  const Index K = in.q.dim(3), V = in.v.dim(3), shared = in.shared_head(head);
+  const Index count = common::length(tokens);
   Chunk<Scalar>& x = s.x;
-  load_chunk<Arch>(in, block, scale, x);
-  load_rows<Arch>(dout, block, Scalar{1}, s.cotangent, x.values);
-  std::fill_n(s.cotangent + block.count * x.values, (x.tokens - block.count) * x.values, Scalar{0});
+  load_chunk<Arch>(in, tokens, head, scale, x);
+  common::load_rows<Arch>(dout, tokens, head, Scalar{1}, s.cotangent, x.values);
+  std::fill_n(s.cotangent + count * x.values, (x.tokens - count) * x.values, Scalar{0});
   // Columns of padded keys and rows of padded values are zero.
   if (K != x.keys || V != x.values) {
     std::fill_n(s.turned_state, x.values * x.keys, Scalar{0});
@@ -223,21 +223,20 @@ void chunk_backward(const Inputs<Scalar>& in, const Block& block, Scalar scale, 
   ahead.request(saved_every);
   if (grads.dg.kind() != GateKind::none) {
     gate_gradient<Arch>(s);
-    store_gate_gradient<Arch>(s, block, grads.accumulate, grads.dg, dg_constant);
+    store_gate_gradient<Arch>(s, tokens, head, grads.accumulate, grads.dg, dg_constant);
   }
   carry_gradient<Arch>(s, K, D, stride);
   const Scalar* u = nullptr;
   if (in.u) {
-    std::copy_n(in.u.row(block.head), K, x.corner);
+    std::copy_n(in.u.row(head), K, x.corner);
     std::fill(x.corner + K, x.corner + x.keys, Scalar{0});
     u = x.corner;
   }
   own_gradients<Arch>(s, u, du);
-  for (Index at = 0; at < block.count * x.keys; ++at) s.dq[at] *= scale;
-  const Block shared{block.row, block.begin, block.count, block.head / group};
-  if (grads.dq) store_rows<Arch>(s.dq, x.keys, add_shared, shared, grads.dq);
-  if (grads.dk) store_rows<Arch>(s.dk, x.keys, add_shared, shared, grads.dk);
-  if (grads.dv) store_rows<Arch>(s.dv, x.values, grads.accumulate, block, grads.dv);
+  for (Index at = 0; at < count * x.keys; ++at) s.dq[at] *= scale;
+  if (grads.dq) common::store_rows<Arch>(s.dq, x.keys, add_shared, tokens, shared, grads.dq);
+  if (grads.dk) common::store_rows<Arch>(s.dk, x.keys, add_shared, tokens, shared, grads.dk);
+  if (grads.dv) common::store_rows<Arch>(s.dv, x.values, grads.accumulate, tokens, head, grads.dv);
 }
 
 }  // namespace sluice::gla::detail

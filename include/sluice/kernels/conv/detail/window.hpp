@@ -5,6 +5,7 @@
 #pragma once
 
 #include <sluice/core/workspace.hpp>
+#include <sluice/kernels/common/look_ahead.hpp>
 #include <sluice/kernels/conv/types.hpp>
 #include <sluice/simd/batch.hpp>
 #include <sluice/simd/gemm.hpp>
@@ -12,6 +13,8 @@
 #include <algorithm>
 
 namespace sluice::conv::detail {
+
+using common::look_ahead;
 
 /// Channels a task works on: its taps lie on the stack, its rows fill some cache lines.
 inline constexpr Index tile = 128;
@@ -34,8 +37,9 @@ struct Rows {
   Index first;
 
   const Scalar* operator()(Index t) const noexcept {
-    return first + (t < part.begin ? state.row(part.number, in.width() - 1 + t - part.begin)
-                                   : in.x.row(part.row, t));
+    return first + (t < part.sequence.begin
+                        ? state.row(part.number, in.width() - 1 + t - part.sequence.begin)
+                        : in.x.row(part.tokens.row, t));
   }
 };
 
@@ -51,14 +55,6 @@ SLUICE_INLINE void sum_taps(Index count, const Scalar* taps, const Scalar* const
         });
         simd::store(to + c, sum);
       });
-}
-
-/// Asks for a part of a row some tokens before it is read or written: a column of short pieces,
-/// which no machine foresees.
-template <class Scalar>
-SLUICE_INLINE void look_ahead(const Scalar* row, Index count) noexcept {
-  constexpr Index line = 64 / Index(sizeof(Scalar));
-  for (Index c = 0; c < count; c += line) simd::prefetch(row + c);
 }
 
 /// The taps of a tile, rows of `tile`, a few at a time so that any width fits on the stack. Calls

@@ -6,12 +6,15 @@
 /// decays, exact at any strength, a third operation.
 #pragma once
 
+#include <sluice/kernels/common/look_ahead.hpp>
 #include <sluice/simd/batch.hpp>
 #include <sluice/simd/gemm.hpp>
 
 #include <algorithm>
 
 namespace sluice::gla::detail {
+
+using common::LookAhead;
 
 /// Operands of a block of tokens for one head: contiguous scratch, rows `keys` or `values` apart.
 template <class Scalar>
@@ -23,32 +26,6 @@ struct TileOperands {
   const Scalar* v;      ///< [tokens, values]
   Scalar* o;            ///< [tokens, values]
   bool folded, bonus;   ///< with a bonus, o reads the state before the update
-};
-
-/// The rows that the next block will touch: asked for a token at a time, between products, so that
-/// they arrive while this block computes. They lie too far apart for the hardware to foresee.
-struct Ahead {
-  struct Rows {
-    const char* data;
-    Index stride, bytes;
-  };
-  Rows rows[10] = {};
-  int streams = 0;
-  Index tokens = 0, next = 0;
-
-  template <class Scalar>
-  void add(const Scalar* data, Index stride, Index width) noexcept {
-    constexpr Index size = sizeof(Scalar);
-    rows[streams++] = {reinterpret_cast<const char*>(data), stride * size, width * size};
-  }
-
-  /// Asks for the rows of the next `count` tokens.
-  SLUICE_INLINE void request(Index count) noexcept {
-    for (const Index end = std::min(tokens, next + count); next < end; ++next)
-      for (int s = 0; s < streams; ++s)
-        for (Index byte = 0; byte < rows[s].bytes; byte += 64)
-          simd::prefetch(rows[s].data + next * rows[s].stride + byte);
-  }
 };
 
 /// Accumulators that fill the registers of an instruction set and leave room for operands.
@@ -98,7 +75,7 @@ SLUICE_INLINE void carry_tile(const TileOperands<Scalar>& x, Index i, Index colu
 /// All K rows of a few vectors of columns: as many rows at once as registers allow, then fewer.
 template <class B, class Arch, int Vectors, bool Folded, bool Bonus, class Scalar>
 void carry_columns(const TileOperands<Scalar>& x, Index K, Index column, Scalar* state,
-                   Index stride, Ahead& ahead, Index requests) noexcept {
+                   Index stride, LookAhead& ahead, Index requests) noexcept {
   constexpr int most = state_vectors<Arch> / Vectors;
   Index i = 0;
   for (; i + most <= K; i += most) {
@@ -114,11 +91,11 @@ void carry_columns(const TileOperands<Scalar>& x, Index K, Index column, Scalar*
 
 template <class Arch, bool Folded, bool Bonus, class Scalar>
 void carry_all(const TileOperands<Scalar>& x, Index K, Index from, Index to, Scalar* state,
-               Index stride, Ahead ahead) noexcept {
+               Index stride, LookAhead ahead) noexcept {
   using B = simd::Batch<Scalar, Arch>;
   constexpr Index W = simd::lanes<B>;
   const Index tiles = std::max<Index>(1, K * ((to - from) / W) / state_vectors<Arch>);
-  const Index requests = (ahead.tokens + tiles - 1) / tiles;
+  const Index requests = (ahead.tokens() + tiles - 1) / tiles;
   Index j = from;
   if constexpr (simd::registers<Arch> == 32)
     for (; j + 4 * W <= to; j += 4 * W)
@@ -134,7 +111,7 @@ void carry_all(const TileOperands<Scalar>& x, Index K, Index from, Index to, Sca
 /// whatever the tile it falls into, so columns may be divided among threads at will.
 template <class Arch, class Scalar>
 void carry(const TileOperands<Scalar>& x, Index K, Index from, Index to, Scalar* state,
-           Index stride, const Ahead& ahead = {}) noexcept {
+           Index stride, const LookAhead& ahead = {}) noexcept {
   if (x.folded && x.bonus)
     carry_all<Arch, true, true>(x, K, from, to, state, stride, ahead);
   else if (x.folded)

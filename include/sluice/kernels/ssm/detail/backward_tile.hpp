@@ -16,7 +16,7 @@
 #pragma once
 
 #include <sluice/kernels/ssm/chunkwise.hpp>
-#include <sluice/kernels/ssm/tile.hpp>
+#include <sluice/kernels/ssm/detail/tile.hpp>
 
 namespace sluice::ssm::detail {
 

@@ -5,7 +5,9 @@
 #pragma once
 
 #include <sluice/core/view.hpp>
-#include <sluice/kernels/ssm/number.hpp>
+#include <sluice/kernels/common/look_ahead.hpp>
+#include <sluice/kernels/common/tokens.hpp>
+#include <sluice/kernels/ssm/detail/number.hpp>
 #include <sluice/kernels/ssm/types.hpp>
 #include <sluice/simd/batch.hpp>
 #include <sluice/simd/math.hpp>
@@ -35,9 +37,12 @@ struct Vectors {
   }
 };
 
-/// Tokens [begin, begin + tokens) of a batch row, and vectors [vector, vector + vectors).
+using common::ahead, common::length, common::look_ahead;
+
+/// Some tokens, and of them vectors [vector, vector + vectors).
 struct Block {
-  Index row, begin, tokens, vector, vectors;
+  Span tokens;
+  Index vector, vectors;
 };
 
 /// Vectors of a block: enough tokens to load and store a state seldom, few enough that their
@@ -60,8 +65,8 @@ template <class F>
 SLUICE_INLINE void for_each_vector(const Block& block, const Vectors& vectors, F&& f) noexcept {
   for (Index v = 0; v < block.vectors; ++v) {
     const Slice slice = vectors[block.vector + v];
-    for (Index t = 0; t < block.tokens; ++t)
-      f((t * block.vectors + v) * vectors.width, block.begin + t, slice);
+    for (Index t = 0; t < length(block.tokens); ++t)
+      f((t * block.vectors + v) * vectors.width, block.tokens.begin + t, slice);
   }
 }
 
@@ -80,17 +85,12 @@ SLUICE_INLINE V time_step(const Inputs<Scalar>& in, const V& raw, V& bounded) no
   return simd::clamp(bounded, in.dt_min, in.dt_max);
 }
 
-/// How far ahead, in channels, memory is asked for: four cache lines.
-template <class Scalar>
-inline constexpr Index ahead = 256 / Index(sizeof(Scalar));
-
-/// Asks for what the next vectors of the same tokens will read and write: a column of short pieces,
-/// which no machine foresees.
+/// Asks for what the next vectors of the same tokens will read and write.
 template <class Scalar, class... Streams>
-SLUICE_INLINE void look_ahead(Index row, Index t, const Slice& s,
-                              const Streams&... streams) noexcept {
+SLUICE_INLINE void look_ahead_of(Index row, Index t, const Slice& s,
+                                 const Streams&... streams) noexcept {
   const auto request = [&](const auto& x) SLUICE_INLINE_LAMBDA {
-    if (x) simd::prefetch(x.row(row, t) + s.first + ahead<Scalar>);
+    if (x) look_ahead(x.row(row, t) + s.first + ahead<Scalar>, 1);
   };
   (request(streams), ...);
 }
@@ -101,10 +101,10 @@ void prepare(const Inputs<Scalar>& in, const Block& block, const Vectors& vector
              BlockRows<V>& rows, const View<Scalar, 3>& y, Scalar* step = nullptr) noexcept {
   const V unit(in.complex ? Numbers<V, true>::time_unit : Numbers<V, false>::time_unit);
   for_each_vector(block, vectors, [&](Index at, Index t, const Slice& s) {
-    look_ahead<Scalar>(block.row, t, s, in.x, in.dt, in.z, y);
+    look_ahead_of<Scalar>(block.tokens.row, t, s, in.x, in.dt, in.z, y);
     V unused;
-    const V dt = time_step(in, raw_step<V>(in, block.row, t, s), unused);
-    const V x = simd::load_part<V>(in.x.row(block.row, t) + s.first, s.count);
+    const V dt = time_step(in, raw_step<V>(in, block.tokens.row, t, s), unused);
+    const V x = simd::load_part<V>(in.x.row(block.tokens.row, t) + s.first, s.count);
     if (step) simd::store(step + at, dt);
     simd::store(rows.time + at, V(dt * unit));
     simd::store(rows.input + at, in.dt_scales_x ? V(dt * x) : x);
@@ -120,9 +120,10 @@ void finish(const Inputs<Scalar>& in, const Block& block, const Vectors& vectors
     if (in.complex) sum = sum + sum;
     if (in.D)
       sum = simd::madd(simd::load_part<V>(in.D.data() + s.first, s.count),
-                       simd::load_part<V>(in.x.row(block.row, t) + s.first, s.count), sum);
-    if (in.z) sum = sum * simd::silu(simd::load_part<V>(in.z.row(block.row, t) + s.first, s.count));
-    simd::store_part(y.row(block.row, t) + s.first, sum, s.count);
+                       simd::load_part<V>(in.x.row(block.tokens.row, t) + s.first, s.count), sum);
+    if (in.z)
+      sum = sum * simd::silu(simd::load_part<V>(in.z.row(block.tokens.row, t) + s.first, s.count));
+    simd::store_part(y.row(block.tokens.row, t) + s.first, sum, s.count);
   });
 }
 

@@ -3,7 +3,7 @@
 /// The pairs of tokens of a chunk (chunk.hpp): their joint weights, and the gradients of those.
 #pragma once
 
-#include <sluice/kernels/gla/chunk.hpp>
+#include <sluice/kernels/gla/detail/chunk.hpp>
 
 namespace sluice::gla::detail {
 
