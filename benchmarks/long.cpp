@@ -44,7 +44,7 @@ TransformerBlock<GatedLinearAttention<float>> gla_block() {
   Rng rng(1);
   GatedLinearAttentionConfig c;
   c.width = width, c.num_heads = 4;
-  return {c, 2 * width, rng};
+  return transformer_block<GatedLinearAttention<float>>(c, 2 * width, rng);
 }
 
 MambaBlock<Mamba<float>> mamba_block() {

@@ -66,7 +66,7 @@ struct SsdProblem {
   Variable<float, 4> run() {
     const auto in = [&](const auto& value, auto& to) { return tape.input(View(value), View(to)); };
     return state_space_duality(in(x, dx), in(dt, ddt), parameters.A_log, in(B, dB), in(C, dC),
-                               state, {.dt_bias = &parameters.dt_bias});
+                               state, {.dt_bias = parameters.dt_bias});
   }
   void forward() {
     tape.start();

@@ -35,7 +35,7 @@ struct BlockProblem {
 
   explicit BlockProblem(const BlockShape& s, Executor executor = {})
       : shape(s),
-        block(mixer(s), s.hidden, rng),
+        block(transformer_block<GatedLinearAttention<float>>(mixer(s), s.hidden, rng)),
         gradient(zeros_like(block)),
         x(s.B, s.T, s.width),
         dx(zeros<float>(Shape<3>{s.B, s.T, s.width})),

@@ -19,7 +19,7 @@ at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double eps) {
 class Block {
  public:
   Block(BlockProblem& p, Index chunk)
-      : config_(p.block.attn.config), chunk_(chunk), x_(leaf(p.x)), dy_(shared(p.dy)) {
+      : config_(p.block.mix.inner.config), chunk_(chunk), x_(leaf(p.x)), dy_(shared(p.dy)) {
     for_each_tensor(
         [&](std::string_view name, auto& w) { weights_.emplace(std::string(name), leaf(w)); },
         p.block);

@@ -112,7 +112,9 @@ double train(Model& model, const ModelInputs& inputs, const Matrix& rows, const 
       set_zero(gradient);
       auto state = batch.start;
       tape.record(model, gradient);
-      const auto y = model(tape.input(View<const float, 3>(batch.x)), state, masks);
+      tape.train(masks);
+      const auto y = model(tape.input(batch.x), state);
+      masks = tape.draws();
       const auto loss = mean_squared_error(y, View<const float, 3>(batch.target));
       tape.backward(loss);
       clip_by_global_norm(gradient, 1);

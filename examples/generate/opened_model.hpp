@@ -27,7 +27,7 @@ class OpenedModel : public LanguageModel {
 
   std::span<const float> read(std::span<const std::int64_t> ids) override {
     const auto logits = stream_.read(ids);
-    return {logits.data(), std::size_t(logits.dim(0))};
+    return {logits.data(), std::size_t(logits.dim(2))};
   }
 
  private:

@@ -283,7 +283,7 @@ class Tape {
     remember_all(state, gradients);
     on_backward(
         [this, f, s = &state, before, draws, gradients, packed = sequences_, dy = y.gradient] {
-          const Replay replay(*this, *s, draws, packed);
+          const Replay<State> replay(*this, *s, draws, packed);
           before.put_back(*s);
           remember_all(*s, gradients);
           const auto again = f();

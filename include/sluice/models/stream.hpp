@@ -38,6 +38,7 @@ concept TokenModel = requires(const M& model, Tape<typename M::Scalar>& tape,
 ///
 /// The model is referred to, not copied, and may serve many streams.
 template <class Model>
+requires requires(const Model& model) { model.initial_state(Index{1}); }
 class Stream {
  public:
   using Scalar = typename Model::Scalar;
@@ -165,14 +166,5 @@ class Stream {
   State initial_, state_;
   std::unique_ptr<Tape<Scalar>> tape_;
 };
-
-template <class Model>
-Stream(const Model&, Index) -> Stream<Model>;
-template <class Model>
-Stream(const Model&, Index, Index) -> Stream<Model>;
-template <class Model>
-Stream(const Model&) -> Stream<Model>;
-template <class Model>
-Stream(const Model&, Executor) -> Stream<Model>;
 
 }  // namespace sluice
