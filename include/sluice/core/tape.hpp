@@ -197,6 +197,18 @@ class Tape {
     memories_.set({state, size, gradient, content});
   }
 
+  /// Lets the next call that reads a state begin anew, even if it finds the state as the last call
+  /// has left it.
+  template <Visitable State>
+  void forget(const State& state) {
+    for_each_tensor(
+        [&](std::string_view, const auto& t) {
+          if constexpr (std::same_as<std::remove_cvref_t<decltype(*t.data())>, Scalar>)
+            memories_.erase(t.data());
+        },
+        state);
+  }
+
   /// Remembers how to send a gradient back. The closure is kept in the arena, so it may hold
   /// views and numbers but nothing that owns.
   template <class Pullback>

@@ -10,8 +10,28 @@
 #include <algorithm>
 #include <cmath>
 #include <optional>
+#include <span>
 
 namespace sluice {
+
+namespace detail {
+
+/// Calls f(tokens, state) for the whole batch, or for every packed sequence: `tokens` cuts its
+/// part out of a stream [B, T, ..], `state` out of a state; an absent view stays absent.
+template <class F>
+void for_each_sequence(std::span<const Index> packed, Index T, const F& f) {
+  if (packed.empty()) {
+    const auto whole = [](const auto& x) { return x; };
+    return f(whole, whole);
+  }
+  for (Index i = 0; i < count_sequences(packed, 1); ++i) {
+    const Span part = sequence(packed, T, i);
+    f([&](const auto& x) { return x ? slice(x, 1, part.begin, part.end - part.begin) : x; },
+      [&](const auto& x) { return slice(x, 0, i, 1); });
+  }
+}
+
+}  // namespace detail
 
 /// How `normalised_linear_attention` works.
 template <class Scalar>
@@ -29,8 +49,8 @@ struct NormalisedLinearAttentionOptions {
 /// vanish.
 ///
 /// \param q, k     [B, T, H, K], \param v [B, T, HV, V].
-/// \param memory   S, [B, HV, K, V]; advanced by T tokens.
-/// \param key_sum  z, [B, 1, H, K]; advanced by T tokens.
+/// \param memory   S, [B or packed sequences, HV, K, V]; advanced by T tokens.
+/// \param key_sum  z, [B or packed sequences, 1, H, K]; advanced by T tokens.
 /// \returns        o [B, T, HV, V].
 /// \throws ShapeError  if the arguments do not agree; nothing has been written then.
 ///
@@ -42,7 +62,9 @@ Variable<Scalar, 4> normalised_linear_attention(
     const NormalisedLinearAttentionOptions<Scalar>& options = {}) {
   Tape<Scalar>& tape = *q.tape;
   const Index B = q.dim(0), T = q.dim(1), H = q.dim(2), K = q.dim(3);
-  const Shape<4> sums{B, 1, H, K};
+  const auto packed = tape.cu_seqlens();
+  require_cu_seqlens("normalised_linear_attention", packed, B, T);
+  const Shape<4> sums{count_sequences(packed, B), 1, H, K};
   require_shape("normalised_linear_attention", "key_sum", shape_of(key_sum), sums, "to match q");
   const Scalar scale = options.scale.value_or(Scalar(1 / std::sqrt(double(K))));
   const auto numerator = linear_attention(q, k, v, memory, {.scale = scale});
@@ -60,7 +82,9 @@ Variable<Scalar, 4> normalised_linear_attention(
           kept.before = room(tape, sums);
           std::copy_n(sum.data(), sum.size(), kept.before.data());
         }
-        gla::normaliser(q.value, k.value, sum, kept.denominator);
+        detail::for_each_sequence(packed, T, [&](const auto& tokens, const auto& state) {
+          gla::normaliser(tokens(q.value), tokens(k.value), state(sum), tokens(kept.denominator));
+        });
         kernels::affine(View<const Scalar, 3>(kept.denominator), scale, options.eps,
                         kept.denominator);
         gla::divide_heads(numerator.value, kept.denominator, o);
@@ -73,8 +97,11 @@ Variable<Scalar, 4> normalised_linear_attention(
         std::fill_n(dweight.data(), dweight.size(), Scalar{0});
         gla::divide_heads_backward(kept.o, kept.denominator, dout, numerator.gradient, dweight);
         kernels::affine(View<const Scalar, 3>(dweight), scale, 0, dweight);
-        gla::normaliser_backward(q.value, k.value, kept.before, dweight, dsum, q.gradient,
-                                 k.gradient);
+        detail::for_each_sequence(packed, T, [&](const auto& tokens, const auto& state) {
+          gla::normaliser_backward(tokens(q.value), tokens(k.value), state(kept.before),
+                                   tokens(dweight), state(dsum), tokens(q.gradient),
+                                   tokens(k.gradient));
+        });
       },
       numerator, q, k);
 }

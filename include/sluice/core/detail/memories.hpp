@@ -43,6 +43,10 @@ class Memories {
       *found = entry;
   }
 
+  void erase(const Scalar* state) {
+    std::erase_if(entries_, [&](const Entry& e) { return e.state == state; });
+  }
+
   void clear() noexcept { entries_.clear(); }
 
   const std::vector<Entry>& entries() const noexcept { return entries_; }
