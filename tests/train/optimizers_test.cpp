@@ -2,16 +2,21 @@
 #include "support/catch.hpp"
 #include "support/tensor.hpp"
 
+#include <sluice/layers/mixers/mamba.hpp>
+#include <sluice/layers/mixers/mamba2.hpp>
 #include <sluice/train/adamw.hpp>
 #include <sluice/train/clip.hpp>
 #include <sluice/train/ema.hpp>
 #include <sluice/train/schedule.hpp>
 #include <sluice/train/sgd.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
+#include <string>
 #include <string_view>
 #include <type_traits>
+#include <vector>
 
 using namespace sluice;
 using testing::uniform;
@@ -98,6 +103,43 @@ TEST_CASE("the first step of AdamW has the size of the learning rate", "[train]"
   CHECK(optimizer.learning_rate() == 0.02);
   optimizer.step(model, quadratic(model));
   check(start, model, [](double p, double, bool) { return p - std::copysign(0.02, p); });
+}
+
+TEST_CASE("decay rates never decay, whatever the rule", "[train]") {
+  Rng rng(1);
+  const auto changed = [](auto model, const auto& optimizer_of) {
+    const auto before = model, gradient = zeros_like(model);
+    auto optimizer = optimizer_of(model);
+    optimizer.step(model, gradient);
+    std::vector<std::string> names;
+    for_each_tensor(
+        [&](std::string_view name, const auto& now, const auto& then) {
+          for (Index i = 0; i < now.size(); ++i)
+            if (now.data()[i] != then.data()[i]) return names.emplace_back(name), void();
+        },
+        model, before);
+    return names;
+  };
+  const auto everything = [](std::string_view, const auto&) { return true; };
+  const Mamba<float> mamba({.width = 8, .state_size = 4}, rng);
+  const std::vector<std::string> matrices = {"in_proj.weight", "conv1d.weight", "x_proj.weight",
+                                             "dt_proj.weight", "out_proj.weight"};
+  CHECK(changed(mamba, [](const auto& m) {
+          return AdamW(m, {.learning_rate = 0.1, .weight_decay = 0.5});
+        }) == matrices);
+  CHECK(changed(mamba, [](const auto& m) {
+          return SGD(m, {.learning_rate = 0.1, .weight_decay = 0.5});
+        }) == matrices);
+  const auto all = changed(mamba, [&](const auto& m) {
+    return AdamW(m, {.learning_rate = 0.1, .weight_decay = 0.5}, everything);
+  });
+  CHECK(std::count(all.begin(), all.end(), "A_log") == 0);
+  CHECK(std::count(all.begin(), all.end(), "D") == 1);
+  const auto second =
+      changed(Mamba2<float>({.width = 8, .head_dim = 8, .state_size = 4}, rng), [&](const auto& m) {
+        return AdamW(m, {.learning_rate = 0.1, .weight_decay = 0.5}, everything);
+      });
+  CHECK(std::count(second.begin(), second.end(), "A_log") == 0);
 }
 
 TEST_CASE("which tensors decay is the caller's to say", "[train]") {

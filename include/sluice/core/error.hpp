@@ -41,15 +41,17 @@ void require_shape(std::string_view where, std::string_view what,
                    to_string(expected) + " " + std::string(why) + ", got " + to_string(got));
 }
 
-/// Words and numbers that become one text if it is needed: a warm step makes none.
+namespace detail {
 template <class... Parts>
-struct Text {
+struct TextOf {
   std::tuple<Parts...> parts;
 };
+}  // namespace detail
 
-/// `text("a divisor of ", n)`, for `require`. Kept for the length of the call alone.
+/// `text("a divisor of ", n)`: words and numbers that become one text if `require` needs it; a warm
+/// step makes none. Good for the length of the call alone.
 template <class... Parts>
-Text<const Parts&...> text(const Parts&... parts) noexcept {
+detail::TextOf<const Parts&...> text(const Parts&... parts) noexcept {
   return {std::tuple<const Parts&...>(parts...)};
 }
 
@@ -59,7 +61,7 @@ inline std::string described(std::string_view words) { return std::string(words)
 template <class Number>
 requires(std::is_arithmetic_v<Number>) std::string described(Number x) { return std::to_string(x); }
 template <class... Parts>
-std::string described(const Text<Parts...>& t) {
+std::string described(const TextOf<Parts...>& t) {
   return std::apply([](const auto&... part) { return (std::string() + ... + described(part)); },
                     t.parts);
 }

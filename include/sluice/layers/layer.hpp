@@ -57,19 +57,26 @@ struct StateOf<L> {
 
 /// The one of the conditions that is what the layer declares.
 template <class Wanted, class First, class... Rest>
-const Wanted& condition(const First& first, const Rest&... rest) {
-  if constexpr (std::is_convertible_v<const First&, const Wanted&>) {
-    static_assert((!std::is_convertible_v<const Rest&, const Wanted&> && ...),
-                  "two conditions are of the type that a part declares");
+const auto& condition(const First& first, const Rest&... rest) {
+  if constexpr (std::is_convertible_v<const First&, Wanted>)
     return first;
-  } else {
-    static_assert(sizeof...(Rest) > 0,
-                  "a part of the layer asks for a condition that is not given");
+  else
     return condition<Wanted>(rest...);
-  }
 }
 
 }  // namespace detail
+
+/// Whether a layer can be called under conditions of the given types: one of them, and no second,
+/// is what it declares. A layer made of others tells it by a member `accepts` of the same form.
+template <class L, class... Conditions>
+constexpr bool accepts_conditions() {
+  if constexpr (Conditioned<L>)
+    return (0 + ... + int(std::is_convertible_v<const Conditions&, typename L::Condition>)) == 1;
+  else if constexpr (requires { L::template accepts<Conditions...>; })
+    return L::template accepts<Conditions...>;
+  else
+    return true;
+}
 
 /// The state of any layer: its own, or nothing.
 template <class L>
@@ -93,13 +100,14 @@ auto call(const L& layer, const X& x, State& state, const Conditions&... conditi
     else
       return layer(x, condition...);
   };
-  if constexpr (Conditioned<L>) {
-    static_assert(sizeof...(Conditions) > 0,
-                  "a part of the layer asks for a condition that is not given");
+  static_assert(accepts_conditions<L, Conditions...>(),
+                "a part of the layer asks for a condition that is not given, or given twice");
+  if constexpr (Conditioned<L>)
     return with(detail::condition<typename L::Condition>(conditions...));
-  } else {
+  else if constexpr (requires { L::template accepts<Conditions...>; })
+    return with(conditions...);
+  else
     return with();
-  }
 }
 
 }  // namespace sluice

@@ -68,32 +68,27 @@ struct Block : detail::BlockState<Mixer, Feed> {
     return std::tuple{field("", &Block::mix), field("", &Block::feed)};
   }
 
+  template <class... Conditions>
+  static constexpr bool accepts = accepts_conditions<decltype(mix), Conditions...>() &&
+                                  accepts_conditions<decltype(feed), Conditions...>();
+
   auto initial_state(Index batch) const requires causal {
     return Block::make(mix.inner, feed.inner, batch);
   }
 
   /// x [B, .., D] -> [B, .., D].
   template <int R, class... Conditions>
-  requires(!causal) Variable<Scalar, R>
+  requires(!causal && accepts<Conditions...>) Variable<Scalar, R>
   operator()(const Variable<Scalar, R>& x, const Conditions&... conditions) const {
     return feed(mix(x, conditions...), conditions...);
   }
   template <int R, class State, class... Conditions>
-  requires(causal&& std::same_as<State, StateOf<Block>>) Variable<Scalar, R>
+  requires(
+      causal&& accepts<Conditions...>&& std::same_as<State, StateOf<Block>>) Variable<Scalar, R>
   operator()(const Variable<Scalar, R>& x, State& state, const Conditions&... conditions) const {
     auto&& first = Block::first(state);
     auto&& second = Block::second(state);
-    return call_branch(feed, call_branch(mix, x, first, conditions...), second, conditions...);
-  }
-
- private:
-  template <class Part, class X, class State, class... Conditions>
-  static X call_branch(const Part& part, const X& x, State& state,
-                       const Conditions&... conditions) {
-    if constexpr (Causal<Part>)
-      return part(x, state, conditions...);
-    else
-      return part(x, conditions...);
+    return call(feed, call(mix, x, first, conditions...), second, conditions...);
   }
 };
 

@@ -51,19 +51,24 @@ struct Branch : detail::BranchState<Inner> {
                       field(Names::gate, &Branch::gate)};
   }
 
+  template <class... Conditions>
+  static constexpr bool accepts =
+      accepts_conditions<Norm, Conditions...>() && accepts_conditions<Inner, Conditions...>() &&
+      accepts_conditions<Gate, Conditions...>();
+
   StateOf<Inner> initial_state(Index batch) const requires Causal<Inner> {
     return inner.initial_state(batch);
   }
 
   /// x [B, .., D] -> [B, .., D].
   template <int R, class... Conditions>
-  requires(!Causal<Inner>) Variable<Scalar, R>
+  requires(!Causal<Inner> && accepts<Conditions...>) Variable<Scalar, R>
   operator()(const Variable<Scalar, R>& x, const Conditions&... conditions) const {
     NoState none;
     return run(x, none, conditions...);
   }
   template <int R, class... Conditions>
-  requires(Causal<Inner>) Variable<Scalar, R>
+  requires(Causal<Inner>&& accepts<Conditions...>) Variable<Scalar, R>
   operator()(const Variable<Scalar, R>& x, StateOf<Inner>& state,
              const Conditions&... conditions) const {
     return run(x, state, conditions...);

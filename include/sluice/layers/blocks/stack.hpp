@@ -65,6 +65,9 @@ struct Stack {
 
   static constexpr auto fields() { return std::tuple{field("", &Stack::blocks)}; }
 
+  template <class... Conditions>
+  static constexpr bool accepts = (accepts_conditions<Blocks, Conditions...>() && ...);
+
   /// Makes room first, so that no weights are copied when the stack grows.
   void reserve(Index count) { blocks.reserve(static_cast<std::size_t>(count)); }
   template <class Block>
@@ -92,8 +95,8 @@ struct Stack {
 
   /// x [B, T, D] -> [B, T, D]. A plain pass needs the memory of one block.
   template <int R, class... Conditions>
-  Variable<Scalar, R> operator()(Variable<Scalar, R> x, State& state,
-                                 const Conditions&... conditions) const {
+  requires(accepts<Conditions...>) Variable<Scalar, R>
+  operator()(Variable<Scalar, R> x, State& state, const Conditions&... conditions) const {
     for (std::size_t i = 0; i < blocks.size(); ++i)
       x = detail::with_held(
           [&]<std::size_t I>(const auto& block) {

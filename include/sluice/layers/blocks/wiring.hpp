@@ -5,6 +5,8 @@
 /// A wiring is called with the parts as functions of one variable, and the gate as one of two.
 #pragma once
 
+#include <sluice/core/fields.hpp>
+#include <sluice/layers/layer.hpp>
 #include <sluice/ops/activation.hpp>
 
 #include <tuple>
@@ -16,6 +18,11 @@ template <class Before, class After = Before>
 struct NormPair {
   Before before;
   After after;
+
+  template <class... Conditions>
+  static constexpr bool accepts =
+      accepts_conditions<Before, Conditions...>() && accepts_conditions<After, Conditions...>();
+
   static constexpr auto fields() {
     return std::tuple{field("before", &NormPair::before), field("after", &NormPair::after)};
   }
