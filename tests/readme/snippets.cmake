@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-# Every ```cpp block of README.md becomes a program and a test: its includes on top, the rest in main.
+# Every ```cpp block of README.md becomes a program and a test: its includes on top, the rest in main
+# unless it has one.
 set(readme ${PROJECT_SOURCE_DIR}/README.md)
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${readme})
 file(READ ${readme} rest)
@@ -19,7 +20,10 @@ while(NOT begin EQUAL -1)
     string(REPLACE "${CMAKE_MATCH_1}" "" body "${body}")
   endwhile()
   set(source ${CMAKE_CURRENT_BINARY_DIR}/readme/${number}.cpp)
-  file(CONFIGURE OUTPUT ${source} CONTENT "@includes@int main() {\n@body@}\n" @ONLY)
+  if(NOT body MATCHES "int main\\(\\)")
+    set(body "int main() {\n${body}}\n")
+  endif()
+  file(CONFIGURE OUTPUT ${source} CONTENT "@includes@@body@" @ONLY)
   add_executable(readme.${number} ${source})
   target_link_libraries(readme.${number} PRIVATE sluice::io)
   target_include_directories(readme.${number} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})

@@ -1,0 +1,3 @@
+// SPDX-License-Identifier: MIT
+// The umbrella header alone.
+#include <sluice/sluice.hpp>
