@@ -7,7 +7,9 @@
 #include <sluice/simd/erf.hpp>
 #include <sluice/simd/exp.hpp>
 #include <sluice/simd/exp2.hpp>
+#include <sluice/simd/fence.hpp>
 #include <sluice/simd/gemm.hpp>
+#include <sluice/simd/inline.hpp>
 #include <sluice/simd/log.hpp>
 #include <sluice/simd/math.hpp>
 #include <sluice/simd/sqrt.hpp>

@@ -7,5 +7,6 @@
 #include <sluice/train/clip.hpp>
 #include <sluice/train/decay.hpp>
 #include <sluice/train/ema.hpp>
+#include <sluice/train/learned.hpp>
 #include <sluice/train/schedule.hpp>
 #include <sluice/train/sgd.hpp>

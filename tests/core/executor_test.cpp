@@ -61,6 +61,8 @@ TEST_CASE("a pool is referred to, not owned", "[core][executor]") {
   CHECK(pool.calls == 1);
   CHECK(order(executor, 1) == std::vector<Index>{0});
   CHECK(pool.calls == 1);  // one item is not worth a hand-over
+  CHECK(order(executor, 2) == std::vector<Index>{1, 0});
+  CHECK(pool.calls == 2);
 }
 
 TEST_CASE("a pool of another form, by an adapter", "[core][executor]") {

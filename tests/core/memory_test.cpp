@@ -7,6 +7,7 @@
 #include <sluice/core/view.hpp>
 #include <sluice/core/workspace.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -21,6 +22,16 @@ namespace {
 
 /// Bytes of a thousand requests, from 0 to more than the first block.
 std::size_t request(int i) { return static_cast<std::size_t>(i) * 977 % 100003; }
+
+/// A pool that begins in the middle, and knows how much it was asked for.
+struct Rotating {
+  std::ptrdiff_t asked = 0;
+  std::ptrdiff_t concurrency() const { return 3; }
+  void run(std::ptrdiff_t n, Executor::Function f, void* context) {
+    asked += n;
+    for (std::ptrdiff_t i = 0; i < n; ++i) f(context, (i + n / 2) % n);
+  }
+};
 
 }  // namespace
 
@@ -79,6 +90,52 @@ TEST_CASE("scratch is given back at the end of its scope", "[core][arena]") {
   }
   Scratch alone(Workspace{});
   alone.allocate<float>(10)[9] = 1;
+}
+
+TEST_CASE("scratch holds as many scalars as were asked for", "[core][arena]") {
+  Arena arena;
+  Scratch scratch(Workspace({}, &arena));
+  auto* x = scratch.allocate<double>(100);
+  auto* y = scratch.allocate<double>(100);
+  auto* z = scratch.allocate<std::byte>(64);
+  CHECK(y - x == 104);  // up to the next cache line
+  CHECK(z == reinterpret_cast<std::byte*>(y + 104));
+  CHECK(scratch.allocate<std::byte>(1) - z == 64);  // fills its line
+}
+
+TEST_CASE("an arena grows by blocks of twice the size", "[core][arena]") {
+  constexpr std::size_t first = std::size_t{1} << 16;
+  Arena arena;
+  CHECK(arena.capacity() == 0);
+  CHECK(arena.allocate(0) != nullptr);
+  CHECK(arena.capacity() == first);
+  arena.allocate(first);  // the empty piece took nothing
+  CHECK(arena.capacity() == first);
+  const auto mark = arena.mark();
+  arena.allocate(1);
+  CHECK(arena.capacity() == first + 2 * first);
+  arena.release(mark);
+  arena.allocate(10 * first);
+  CHECK(arena.capacity() == 3 * first + 10 * first);
+  Arena large;
+  large.allocate(3 * first + 1);
+  CHECK(large.capacity() == 3 * first + Arena::alignment);
+}
+
+TEST_CASE("tasks are shared among workers, each once", "[core][executor]") {
+  for (const std::ptrdiff_t tasks : {0, 1, 3, 7})
+    for (const std::ptrdiff_t workers : {1, 3, 10}) {
+      std::vector<int> count(8, 0);
+      Rotating pool;
+      share(pool, tasks, workers, [&](std::ptrdiff_t task, std::ptrdiff_t worker) {
+        ++count.at(static_cast<std::size_t>(task));
+        CHECK(worker < std::min(tasks, workers));
+        CHECK(worker >= 0);
+      });
+      for (std::ptrdiff_t task = 0; task < 8; ++task)
+        CHECK(count[static_cast<std::size_t>(task)] == (task < tasks ? 1 : 0));
+      CHECK(pool.asked == (std::min(tasks, workers) < 2 ? 0 : std::min(tasks, workers)));
+    }
 }
 
 TEST_CASE("errors say what was wrong", "[core][error]") {

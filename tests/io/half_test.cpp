@@ -3,7 +3,9 @@
 
 #include <sluice/io/half.hpp>
 
+#include <bit>
 #include <cmath>
+#include <cstdint>
 #include <limits>
 
 using namespace sluice;
@@ -57,4 +59,16 @@ TEST_CASE("BF16 holds what it can hold and rounds to nearest even", "[io]") {
   CHECK(to_bf16(1 + 0x1p-8 + 0x1p-40) == 0x3f81);  // would be lost by rounding to float first
   CHECK(to_bf16(1e39) == 0x7f80);
   CHECK(to_bf16(0x1p-134) == 0);
+}
+
+TEST_CASE("NaN keeps its sign and its leading bits, and is quiet", "[io]") {
+  const auto nan = [](std::uint64_t mantissa) {
+    return std::bit_cast<double>(std::uint64_t{0xfff} << 52 | mantissa);  // negative
+  };
+  CHECK(to_f16(nan(std::uint64_t{0x155} << 42)) == (0xfc00 | 0x200 | 0x155));
+  CHECK(to_bf16(nan(std::uint64_t{0x2a} << 45)) == (0xff80 | 0x40 | 0x2a));
+  CHECK(to_f16(nan(1)) == 0xfe00);  // all that is left is that it is one
+  CHECK(to_bf16(nan(1)) == 0xffc0);
+  CHECK(std::bit_cast<std::uint32_t>(from_f16(0xfc00 | 0x155)) == (0xff800000 | 0x155 << 13));
+  CHECK(std::bit_cast<std::uint32_t>(from_bf16(0xff80 | 0x2a)) == (0xff800000 | 0x2a << 16));
 }

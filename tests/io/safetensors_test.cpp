@@ -4,9 +4,13 @@
 
 #include <sluice/io/safetensors.hpp>
 
+#include <algorithm>
+#include <cstdint>
 #include <cstring>
 #include <optional>
 #include <string>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 using namespace sluice;
@@ -164,6 +168,62 @@ TEST_CASE("F16 and BF16 round on the way out and widen on the way in", "[io]") {
   load_safetensors(folder / "b", b);
   require_rounded(saved, h, [](double x) { return from_f16(to_f16(x)); });
   require_rounded(saved, b, [](double x) { return from_bf16(to_bf16(x)); });
+}
+
+TEST_CASE("tensors longer than the buffer they are converted in", "[io]") {
+  const Folder folder;
+  const Index n = GENERATE(4095, 4096, 4097, 9000);
+  CAPTURE(n);
+  std::vector<double> x(static_cast<std::size_t>(n));
+  std::vector<std::int64_t> ids(x.size());
+  for (std::size_t i = 0; i < x.size(); ++i) x[i] = double(i % 1000), ids[i] = -std::int64_t(i);
+  SafetensorsWriter writer;
+  writer.add("half", {n}, x.data(), Dtype::f16);
+  writer.add("ids", {n}, ids.data());
+  writer.add("single", {n}, x.data(), Dtype::f32);
+  writer.add("double", {n}, x.data());
+  writer.write(folder / "w");
+  const SafetensorsFile file(folder / "w");
+  for (const char* name : {"half", "single", "double"}) {
+    std::vector<double> back(x.size(), -1);
+    file.copy(name, back.data());
+    CHECK(back == x);
+  }
+  std::vector<std::int64_t> back(x.size(), 1);
+  file.copy("ids", back.data());
+  CHECK(back == ids);
+  // Wide elements first, else in the order in which they came.
+  CHECK(file.info("ids").begin == 0);
+  CHECK(file.info("double").begin == std::size_t(8 * n));
+  CHECK(file.info("single").begin == std::size_t(16 * n));
+  CHECK(file.info("half").begin == std::size_t(20 * n));
+  CHECK(file.info("half").end == std::size_t(22 * n));
+}
+
+TEST_CASE("much that does not fit is told in part", "[io]") {
+  struct Many {
+    std::vector<Layer<float>> layers = std::vector<Layer<float>>(25);
+    static constexpr auto fields() { return std::tuple{field("layers", &Many::layers)}; }
+  };
+  const Folder folder;
+  Many model;
+  for (auto& layer : model.layers) layer.weight = Tensor<float, 2>(1, 1);
+  const auto lines = [&](std::size_t count) {
+    model.layers.resize(count);
+    const auto path = write(folder / "w", {{"layers.0.weigth", {1}, {1}}});
+    const LoadOptions options{.allow_extra = true};
+    const auto text = error_of([&] { load_safetensors(path, model, options); });
+    CHECK(contains(text, std::to_string(count) + " tensors do not fit\n  no tensor"));
+    return std::pair(text, std::count(text.begin(), text.end(), '\n'));
+  };
+  const auto [all, twenty_five] = lines(25);
+  CHECK(twenty_five == 21);
+  CHECK(all.ends_with("\n  and 5 more"));
+  CHECK(contains(all, "\"layers.7.weight\"; did you mean \"layers.0.weigth\"?"));
+  CHECK_FALSE(contains(all, "\"layers.8.weight\"; did"));  // suggestions cost time
+  const auto [less, twenty] = lines(20);
+  CHECK(twenty == 20);
+  CHECK_FALSE(contains(less, "more"));
 }
 
 TEST_CASE("a file that does not fit is told in full and leaves the model as it was", "[io]") {

@@ -9,13 +9,16 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <functional>
 #include <iostream>
+#include <iterator>
 #include <memory>
 #include <mutex>
 #include <numeric>
 #include <set>
 #include <stdexcept>
 #include <thread>
+#include <utility>
 #include <vector>
 
 // The thread sanitizer ends a child that makes threads.
@@ -130,6 +133,39 @@ TEMPLATE_TEST_CASE("calls from several threads", "[parallel]", Team, Pool) {
       });
   }
   CHECK(ran == 4 * 100 * 10);
+}
+
+TEST_CASE("a pool is asked for as many helpers as there is work for", "[parallel]") {
+  /// Keeps what it is given, and refuses when it has `room` of it.
+  struct Lazy : Eigen::ThreadPoolInterface {
+    int threads, room;
+    std::vector<std::function<void()>> queue;
+    Lazy(int n, int most) : threads(n), room(most) {}
+    void Schedule(std::function<void()> f) override {
+      if (std::ssize(queue) == room) throw std::runtime_error("full");
+      queue.push_back(std::move(f));
+    }
+    int NumThreads() const override { return threads; }
+    int CurrentThreadId() const override { return -1; }
+  };
+  const auto helpers = [](int threads, Executor::Index n, int room = 100) {
+    Lazy pool(threads, room);
+    int ran = 0;
+    eigen_pool(pool).for_each(n, [&](Executor::Index) { ++ran; });
+    CHECK(ran == n);
+    for (const auto& late : pool.queue) late();  // finds the job closed
+    CHECK(ran == n);
+    return std::ssize(pool.queue);
+  };
+  CHECK(helpers(4, 100) == 3);
+  CHECK(helpers(4, 3) == 2);
+  CHECK(helpers(4, 2) == 1);
+  CHECK(helpers(4, 1) == 0);
+  CHECK(helpers(1, 5) == 0);
+  CHECK(helpers(0, 5) == 0);
+  CHECK(helpers(9, 100, 2) == 2);
+  Lazy none(0, 1);
+  CHECK(eigen_pool(none).concurrency() == 1);
 }
 
 TEST_CASE("two teams that call each other", "[parallel]") {

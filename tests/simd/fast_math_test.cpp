@@ -34,7 +34,7 @@ void check(const std::string& name, const F& f, const Reference& exact, double l
   double worst = 0, at = 0;
   for (int n = 0; n < 20000; ++n) {
     const S x = S(low + (high - low) * rng.uniform<double>());
-    S y[W];
+    S y[std::size_t(W)];
     simd::store(y, B(f(B(x))));
     const long double e = exact(static_cast<long double>(x));
     const double unit = double(std::numeric_limits<S>::epsilon()) *

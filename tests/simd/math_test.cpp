@@ -81,7 +81,7 @@ void check(const std::string& name, const F& f, const Reference& reference, doub
   double worst = 0, at = 0;
   long differences = 0, subnormals = 0;
   for (int n = 0; n < 60000; n += int(W)) {
-    S x[W], y[W];
+    S x[std::size_t(W)], y[std::size_t(W)];
     for (S& value : x) {
       value = S(low + (high - low) * rng.uniform<double>());
       if (rng.below(4) == 0) value = std::max(S(low), std::ldexp(value, -int(rng.below(31))));
@@ -316,7 +316,7 @@ TEMPLATE_TEST_CASE("one large angle among small ones", "[math]", float, double) 
   using S = TestType;
   using B = simd::Batch<S, simd::DefaultArch>;
   constexpr Index W = simd::lanes<B>;
-  S x[W], sine[W];
+  S x[std::size_t(W)], sine[std::size_t(W)];
   for (Index i = 0; i < W; ++i) x[i] = S(0.1) * S(i + 1);
   x[W - 1] = S(3e7);
   simd::store(sine, simd::sin(simd::load<B>(x)));
@@ -327,7 +327,7 @@ TEMPLATE_TEST_CASE("parts of vectors are loaded and stored without their neighbo
                    float, double) {
   using B = simd::Batch<TestType, simd::DefaultArch>;
   constexpr Index W = simd::lanes<B>;
-  TestType from[W], to[W];
+  TestType from[std::size_t(W)], to[std::size_t(W)];
   for (Index count = 0; count <= W + 1; ++count) {
     for (Index i = 0; i < W; ++i) from[i] = TestType(i + 1), to[i] = -1;
     simd::store_part(to, simd::load_part<B>(from, count), count);

@@ -26,7 +26,7 @@ Tensor<Scalar, Rank> uniform(const Shape<Rank>& shape, Scalar low, Scalar high, 
 template <class Scalar, int Rank>
 Tensor<Scalar, Rank> slice_tokens(const Tensor<Scalar, Rank>& x, Index from, Index to) {
   auto size = x.dimensions();
-  Eigen::array<Index, Rank> begin{};
+  Eigen::array<Index, std::size_t(Rank)> begin{};
   begin[1] = from;
   size[1] = to - from;
   return x.slice(begin, size);

@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <limits>
 #include <string>
 #include <string_view>
@@ -233,11 +234,87 @@ TEST_CASE("lengths are summed in double", "[train]") {
   CHECK(std::abs(global_norm(g) - expected) < 1e-12 * expected);
 }
 
+TEST_CASE("lengths whose squares are no doubles", "[train]") {
+  Model<double> g{zeros<double>(Shape<2>{5, 4}), zeros<double>(Shape<1>{3})};
+  for (const double size : {1e150, 1e160, 1e300, 1e-141, 1e-170, 5e-324 * (1 << 20)}) {
+    CAPTURE(size);
+    g.weight(1, 2) = 3 * size, g.weight(4, 3) = -4 * size, g.bias(2) = 12 * size;
+    CHECK(std::abs(global_norm(g) - 13 * size) <= 1e-14 * 13 * size);
+    for (const double limit : {size / 2, size * 1e-20}) {
+      auto clipped = g;
+      clip_by_global_norm(clipped, std::max(limit, 1e-300));
+      if (limit < 1e-300) continue;
+      CHECK(std::abs(clipped.bias(2) - 12. / 13 * limit) <= 1e-14 * limit);
+      CHECK(std::abs(clipped.weight(4, 3) + 4. / 13 * limit) <= 1e-14 * limit);
+    }
+  }
+  CHECK(global_norm(zeros_like(g)) == 0);
+  const double inf = std::numeric_limits<double>::infinity();
+  g.bias(0) = inf;
+  CHECK(global_norm(g) == inf);
+  auto none = zeros_like(g);
+  none.bias(1) = std::numeric_limits<double>::quiet_NaN();
+  CHECK(std::isnan(global_norm(none)));
+  none.bias(0) = 1e200;
+  CHECK(std::isnan(global_norm(none)));
+
+  // A factor that no float holds exactly.
+  Model<float> f{zeros<float>(Shape<2>{5, 4}), zeros<float>(Shape<1>{3})};
+  f.weight(0, 1) = 3e38f, f.bias(1) = -3e38f;
+  clip_by_global_norm(f, 1e-3);
+  CHECK(std::abs(f.weight(0, 1) - 1e-3 * std::sqrt(0.5)) < 1e-10);
+  CHECK(f.bias(1) == -f.weight(0, 1));
+}
+
+TEST_CASE("integers of a model are not learned", "[train]") {
+  struct Counted {
+    Tensor<double, 1> weight;
+    Tensor<std::int64_t, 1> count;
+    Tensor<double, 2> last;
+    static constexpr auto fields() {
+      return std::tuple{field("weight", &Counted::weight), field("count", &Counted::count),
+                        field("last", &Counted::last)};
+    }
+  };
+  Counted model{uniform<double, 1>({5}, -1, 1, 1), Tensor<std::int64_t, 1>(3),
+                uniform<double, 2>({2, 3}, -1, 1, 2)};
+  model.count.setValues({1, -2, 3});
+  Counted g = model;
+  g.count.setConstant(1'000'000);
+  double squares = 0;
+  for_each_tensor(
+      [&](std::string_view name, const auto& t) {
+        for (Index i = 0; i < t.size() && name != "count"; ++i)
+          squares += double(t.data()[i]) * double(t.data()[i]);
+      },
+      g);
+  CHECK(std::abs(global_norm(g) - std::sqrt(squares)) < 1e-14);
+  clip_by_global_norm(g, 0.1);
+  CHECK(std::abs(global_norm(g) - 0.1) < 1e-15);
+  CHECK(g.count(1) == 1'000'000);
+
+  const Counted start = model;
+  AdamW adam(model, {.learning_rate = 0.1, .weight_decay = 0.5});
+  adam.step(model, zeros_like(g));
+  CHECK(std::abs(model.last(1, 1) - 0.95 * start.last(1, 1)) < 1e-15);  // decays, being third
+  CHECK(model.weight(1) == start.weight(1));
+  adam.step(model, g);
+  SGD descent(model, {.learning_rate = 0.1});
+  descent.step(model, g);
+  CHECK(model.weight(1) != start.weight(1));
+  CHECK(model.count(1) == -2);
+  Ema ema(start, 0.5);
+  model.count(2) = 40;
+  ema.update(model);
+  CHECK(ema.model().count(2) == 40);
+  CHECK(std::abs(ema.model().weight(3) - (start.weight(3) + model.weight(3)) / 2) < 1e-15);
+}
+
 TEMPLATE_TEST_CASE("the average of a model approaches it geometrically", "[train]", float, double) {
   const auto start = random_model<TestType>(1), target = random_model<TestType>(5);
   Ema ema(start, 0.9);
-  for (int n = 0; n < 12; ++n) ema.update(target);
-  const double left = std::pow(0.9, 12);
+  for (int n = 0; n < 13; ++n) ema.update(target);  // odd, for the sign of what is left
+  const double left = std::pow(0.9, 13);
   for_each_tensor(
       [&](std::string_view, const auto& a, const auto& b, const auto& average) {
         for (Index i = 0; i < a.size(); ++i) {

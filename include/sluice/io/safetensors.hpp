@@ -56,8 +56,9 @@ void save_safetensors(const std::filesystem::path& path, const Values& values,
   for_each_tensor(
       [&](std::string_view name, const auto& t) {
         using Scalar = typename std::remove_cvref_t<decltype(t)>::Scalar;
-        const bool keep = !dtype || std::integral<Scalar>;
-        writer.add(name, detail::shape_vector(t), t.data(), keep ? dtype_of<Scalar> : *dtype);
+        constexpr Dtype own = dtype_of<Scalar>;
+        writer.add(name, detail::shape_vector(t), t.data(),
+                   std::integral<Scalar> ? own : dtype.value_or(own));
       },
       values);
   writer.write(path);

@@ -8,6 +8,7 @@
 #include <sluice/io/safetensors_header.hpp>
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
@@ -72,17 +73,14 @@ class SafetensorsWriter {
 
   /// Writes the file; one of that name is replaced when the new one is complete.
   /// \throws CheckpointError  if it cannot be written, a name is used twice, or a text is no UTF-8.
-  void write(const std::filesystem::path& path) {
-    // Wide elements first: then every tensor is aligned, because the header is.
-    std::stable_sort(entries_.begin(), entries_.end(), [](const Entry& a, const Entry& b) {
-      return size_of(a.dtype) > size_of(b.dtype);
-    });
-    const std::string head = header(path.string());
+  void write(const std::filesystem::path& path) const {
+    const std::vector<const Entry*> entries = ordered();
+    const std::string head = header(path.string(), entries);
     detail::replace_file(path, [&](std::ostream& out) {
       const std::uint64_t length = head.size();
       out.write(reinterpret_cast<const char*>(&length), sizeof length);
       out.write(head.data(), static_cast<std::streamsize>(head.size()));
-      for (const Entry& e : entries_) e.write(out);
+      for (const Entry* e : entries) e->write(out);
     });
   }
 
@@ -95,18 +93,27 @@ class SafetensorsWriter {
     std::function<void(std::ostream&)> write;
   };
 
-  std::string header(const std::string& file) const {
+  /// Wide elements first: then every tensor is aligned, because the header is.
+  std::vector<const Entry*> ordered() const {
+    std::vector<const Entry*> out;
+    for (const std::size_t size : {8u, 4u, 2u})
+      for (const Entry& e : entries_)
+        if (size_of(e.dtype) == size) out.push_back(&e);
+    return out;
+  }
+
+  std::string header(const std::string& file, const std::vector<const Entry*>& entries) const {
     nlohmann::json json = nlohmann::json::object();
     if (!metadata_.empty()) json["__metadata__"] = metadata_;
     std::size_t begin = 0;
-    for (const Entry& e : entries_) {
-      if (e.name == "__metadata__" || json.contains(e.name))
-        throw CheckpointError(file + ": tensor " + detail::in_quotes(e.name) +
+    for (const Entry* e : entries) {
+      if (e->name == "__metadata__" || json.contains(e->name))
+        throw CheckpointError(file + ": tensor " + detail::in_quotes(e->name) +
                               " cannot be written under a name that is taken");
-      json[e.name] = {{"dtype", name_of(e.dtype)},
-                      {"shape", e.shape},
-                      {"data_offsets", {begin, begin + e.bytes}}};
-      begin += e.bytes;
+      json[e->name] = {{"dtype", name_of(e->dtype)},
+                       {"shape", e->shape},
+                       {"data_offsets", {begin, begin + e->bytes}}};
+      begin += e->bytes;
     }
     std::string text;
     try {

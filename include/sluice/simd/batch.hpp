@@ -3,19 +3,14 @@
 /// The only door to xsimd. One spelling for a vector and for the scalar of its tail.
 ///
 /// Everything that touches a vector takes the instruction set as a template parameter `Arch`. What
-/// calls it with the default does not have it in its name, as do the functions of Eigen and of the
-/// standard library, and of those that sources compiled with different -m flags have in common the
-/// linker keeps one. So such sources must not share a namespace: -Dsluice=sluice_avx2 in the flags
-/// of one renames it. README.md says the rest.
-///
-/// -ffast-math, -Ofast and their parts are borne: what rests on rounding is guarded by `fenced`, so
-/// that results keep their accuracy, but for an ulp or two in each operation. Under them sluice
-/// promises nothing about NaN and infinities, those of gates and limits included, nor about the
-/// sign of zero and numbers that are almost subnormal, nor that a vector and its tail, or two
-/// compilers, agree to the bit.
+/// leaves it at the default has one name in sources that are compiled with different -m flags, and
+/// the linker keeps one of them: such sources need a namespace each, by -Dsluice=sluice_avx2 among
+/// the flags of one. README.md says the rest.
 #pragma once
 
 #include <sluice/core/view.hpp>
+#include <sluice/simd/fence.hpp>
+#include <sluice/simd/inline.hpp>
 
 #include <bit>
 #include <cmath>
@@ -23,44 +18,6 @@
 #include <cstdint>
 #include <type_traits>
 #include <xsimd/xsimd.hpp>
-
-/// SLUICE_INLINE_LAMBDA goes behind the parameters of a lambda in an inner loop: compilers leave
-/// generic lambdas outlined. SLUICE_NO_FORCED_INLINE is for builds where speed does not matter:
-/// with sanitizers the large functions take minutes to compile.
-/// SLUICE_OUTLINE is for what is rarely called from such a loop.
-#if defined(SLUICE_NO_FORCED_INLINE)
-#define SLUICE_INLINE inline
-#define SLUICE_INLINE_LAMBDA
-#elif defined(_MSC_VER)
-#define SLUICE_INLINE __forceinline
-#define SLUICE_INLINE_LAMBDA
-#else
-#define SLUICE_INLINE inline __attribute__((always_inline))
-#define SLUICE_INLINE_LAMBDA __attribute__((always_inline))
-#endif
-#if defined(__GNUC__)
-#define SLUICE_OUTLINE __attribute__((noinline, cold))
-#else
-#define SLUICE_OUTLINE
-#endif
-
-// What `fenced` does to a register. That of clang is always there, since clang has no macro for
-// -fassociative-math alone, and vanishes without it; that of g++ would cost something then.
-#if defined(__clang__) && (defined(__x86_64__) || defined(__i386__))
-#if __has_builtin(__arithmetic_fence)
-#define SLUICE_FENCE(x) x = __arithmetic_fence(x)
-#endif
-#endif
-#if !defined(SLUICE_FENCE) && \
-    (defined(__FAST_MATH__) || defined(__ASSOCIATIVE_MATH__) || defined(_M_FP_FAST))
-#if defined(__GNUC__) && (defined(__x86_64__) || defined(__i386__))
-#define SLUICE_FENCE(x) asm("" : "+v"(x))
-#elif defined(__GNUC__) && (defined(__aarch64__) || defined(__ARM_NEON))
-#define SLUICE_FENCE(x) asm("" : "+w"(x))
-#else
-#error "sluice: rounding cannot be kept from -ffast-math here; compile without that flag"
-#endif
-#endif
 
 namespace sluice::simd {
 
@@ -191,19 +148,10 @@ SLUICE_INLINE B nmadd(const B& a, const B& b, const B& c) noexcept {
 /// wanted. Costs nothing.
 template <class B>
 SLUICE_INLINE B fenced(const B& x) noexcept {
-#if defined(SLUICE_FENCE)
-  if constexpr (is_batch<B>) {
-    auto value = static_cast<typename B::register_type>(x);
-    SLUICE_FENCE(value);
-    return B(value);
-  } else {
-    B value = x;
-    SLUICE_FENCE(value);
-    return value;
-  }
-#else
-  return x;
-#endif
+  if constexpr (is_batch<B>)
+    return B(detail::fence(static_cast<typename B::register_type>(x)));
+  else
+    return detail::fence(x);
 }
 
 namespace detail {

@@ -45,12 +45,12 @@ namespace detail {
 template <class B, int Rows, int Vectors, class Scalar = ScalarOf<B>>
 SLUICE_INLINE void tile(Index K, Strided<Scalar> a, const Scalar* b, Index ldb, Scalar* c,
                         Index ldc, Write write) noexcept {
-  B sum[Rows][Vectors];
+  B sum[std::size_t(Rows)][std::size_t(Vectors)];
   unroll<Rows>([&](auto i) SLUICE_INLINE_LAMBDA {
     unroll<Vectors>([&](auto j) SLUICE_INLINE_LAMBDA { sum[i][j] = B(Scalar{0}); });
   });
   for (Index k = 0; k < K; ++k) {
-    B row[Vectors];
+    B row[std::size_t(Vectors)];
     unroll<Vectors>([&](auto j)
                         SLUICE_INLINE_LAMBDA { row[j] = load<B>(b + k * ldb + j * lanes<B>); });
     unroll<Rows>([&](auto i) SLUICE_INLINE_LAMBDA {
@@ -97,7 +97,7 @@ template <class B, int Vectors, class Scalar = ScalarOf<B>>
 void ragged_panel(Index M, Index N, Index K, Strided<Scalar> a, const Scalar* b, Index ldb,
                   Scalar* c, Index ldc, Write write) noexcept {
   constexpr Index width = Vectors * lanes<B>;
-  alignas(64) Scalar tile[tile_rows * width];
+  alignas(64) Scalar tile[std::size_t(tile_rows * width)];
   for (Index i = 0; i < M; i += tile_rows) {
     const Index rows = std::min<Index>(tile_rows, M - i);
     panel<B, Vectors>(rows, K, {a.at(i, 0), a.row, a.column}, b, ldb, tile, width, Write::replace);
@@ -136,7 +136,7 @@ void product(Index M, Index N, Index K, Strided<std::type_identity_t<Scalar>> a,
   if (j == N) return;
   // The last columns do not fill a vector: a padded copy of B's, a slice of K at a time.
   constexpr Index slice = 128;
-  alignas(64) Scalar padded[slice * W];
+  alignas(64) Scalar padded[std::size_t(slice * W)];
   for (Index k = 0; k < K || k == 0; k += slice) {
     const Index count = std::min(slice, K - k);
     for (Index s = 0; s < count; ++s)

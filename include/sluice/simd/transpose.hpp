@@ -6,6 +6,7 @@
 #include <sluice/simd/gemm.hpp>
 
 #include <bit>
+#include <cstddef>
 
 namespace sluice::simd {
 
@@ -45,16 +46,17 @@ SLUICE_INLINE B interleave(const B& a, const B& b) noexcept {
 }
 
 /// `Stages` perfect shuffles of the rows turn rows into columns.
-template <int Stages, class B, int N>
+template <int Stages, class B, std::size_t N>
 SLUICE_INLINE void shuffle(B (&rows)[N]) noexcept {
   if constexpr (Stages > 0) {
+    constexpr int all = static_cast<int>(N), half = all / 2;
     B next[N];
-    unroll<N / 2>([&](auto i) SLUICE_INLINE_LAMBDA {
-      next[2 * i] = interleave<false>(rows[i], rows[i + N / 2]);
-      next[2 * i + 1] = interleave<true>(rows[i], rows[i + N / 2]);
+    unroll<half>([&](auto i) SLUICE_INLINE_LAMBDA {
+      next[2 * i] = interleave<false>(rows[i], rows[i + half]);
+      next[2 * i + 1] = interleave<true>(rows[i], rows[i + half]);
     });
     shuffle<Stages - 1>(next);
-    unroll<N>([&](auto i) SLUICE_INLINE_LAMBDA { rows[i] = next[i]; });
+    unroll<all>([&](auto i) SLUICE_INLINE_LAMBDA { rows[i] = next[i]; });
   }
 }
 
@@ -62,7 +64,7 @@ template <class B, class Scalar = ScalarOf<B>>
 inline void transpose_square(const Scalar* from, Index from_stride, Scalar* to,
                              Index to_stride) noexcept {
   constexpr int W = static_cast<int>(lanes<B>);
-  B rows[W];
+  B rows[std::size_t(W)];
   unroll<W>([&](auto i) SLUICE_INLINE_LAMBDA { rows[i] = load<B>(from + i * from_stride); });
   shuffle<std::countr_zero(unsigned(W))>(rows);
   unroll<W>([&](auto i) SLUICE_INLINE_LAMBDA { store(to + i * to_stride, rows[i]); });

@@ -8,6 +8,7 @@
 #include <sluice/simd/batch.hpp>
 #include <sluice/simd/sqrt.hpp>
 #include <sluice/train/decay.hpp>
+#include <sluice/train/learned.hpp>
 
 #include <cmath>
 #include <cstddef>
@@ -67,17 +68,19 @@ class AdamW {
     std::size_t tensor = 0;
     for_each_tensor(
         [&](std::string_view, auto& p, const auto& g, auto& m, auto& v) {
-          using Scalar = typename std::remove_cvref_t<decltype(p)>::Scalar;
           const double decay = decays_[tensor++] ? options_.weight_decay : 0;
-          update<Arch, Scalar>(p.size(), p.data(), g.data(), m.data(), v.data(),
-                               {.beta1 = Scalar(options_.beta1),
-                                .rest1 = Scalar(1 - options_.beta1),
-                                .beta2 = Scalar(options_.beta2),
-                                .rest2 = Scalar(1 - options_.beta2),
-                                .keep = Scalar(1 - rate * decay),
-                                .rate = Scalar(-rate / first_size),
-                                .root = Scalar(1 / std::sqrt(second_size)),
-                                .epsilon = Scalar(options_.epsilon)});
+          if constexpr (is_learned<decltype(p)>) {
+            using Scalar = typename std::remove_cvref_t<decltype(p)>::Scalar;
+            update<Arch, Scalar>(p.size(), p.data(), g.data(), m.data(), v.data(),
+                                 {.beta1 = Scalar(options_.beta1),
+                                  .rest1 = Scalar(1 - options_.beta1),
+                                  .beta2 = Scalar(options_.beta2),
+                                  .rest2 = Scalar(1 - options_.beta2),
+                                  .keep = Scalar(1 - rate * decay),
+                                  .rate = Scalar(-rate / first_size),
+                                  .root = Scalar(1 / std::sqrt(second_size)),
+                                  .epsilon = Scalar(options_.epsilon)});
+          }
         },
         model, gradient, first_, second_);
   }

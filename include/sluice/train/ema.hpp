@@ -7,7 +7,9 @@
 #include <sluice/core/fields.hpp>
 #include <sluice/core/view.hpp>
 #include <sluice/simd/batch.hpp>
+#include <sluice/train/learned.hpp>
 
+#include <algorithm>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -18,6 +20,8 @@ namespace sluice {
 /// A shadow of a model, beginning as its copy.
 ///
 ///     average = average + (1 - decay) (model - average)    at every update
+///
+/// Integers of the model are copied.
 template <Visitable Model>
 class Ema {
  public:
@@ -31,8 +35,12 @@ class Ema {
   void update(const Model& model) {
     for_each_tensor(
         [&](std::string_view, auto& average, const auto& x) {
-          using Scalar = typename std::remove_cvref_t<decltype(average)>::Scalar;
-          approach<Arch, Scalar>(x.size(), Scalar(1 - decay_), x.data(), average.data());
+          if constexpr (is_learned<decltype(x)>) {
+            using Scalar = typename std::remove_cvref_t<decltype(x)>::Scalar;
+            approach<Arch, Scalar>(x.size(), Scalar(1 - decay_), x.data(), average.data());
+          } else {
+            std::copy_n(x.data(), x.size(), average.data());
+          }
         },
         average_, model);
   }

@@ -7,6 +7,7 @@
 #include <sluice/core/view.hpp>
 #include <sluice/simd/batch.hpp>
 #include <sluice/train/decay.hpp>
+#include <sluice/train/learned.hpp>
 
 #include <cstddef>
 #include <string_view>
@@ -55,10 +56,12 @@ class SGD {
     std::size_t tensor = 0;
     for_each_tensor(
         [&](std::string_view, auto& p, const auto& g, auto& m) {
-          using Scalar = typename std::remove_cvref_t<decltype(p)>::Scalar;
-          const Scalar decay = decays_[tensor++] ? Scalar(options_.weight_decay) : Scalar(0);
-          update<Arch, Scalar>(p.size(), p.data(), g.data(), m.data(), decay,
-                               Scalar(options_.momentum), Scalar(-rate), ahead);
+          const double decay = decays_[tensor++] ? options_.weight_decay : 0;
+          if constexpr (is_learned<decltype(p)>) {
+            using Scalar = typename std::remove_cvref_t<decltype(p)>::Scalar;
+            update<Arch, Scalar>(p.size(), p.data(), g.data(), m.data(), Scalar(decay),
+                                 Scalar(options_.momentum), Scalar(-rate), ahead);
+          }
         },
         model, gradient, momentum_);
   }

@@ -73,9 +73,9 @@ void add_tap_gradients(const Rows<Scalar>& x, Index count, Index tap, const Scal
   const Index from = x.part.tokens.begin, to = x.part.tokens.end, oldest = tap - x.in.width() + 1;
   simd::for_each_lane<Arch, Scalar>(
       count, [&]<class B>(std::type_identity<B>, Index c) SLUICE_INLINE_LAMBDA {
-        B sum[N > 0 ? N : 1];
+        B sum[std::size_t(N > 0 ? N : 1)];
         for (int i = 0; i < std::max(N, 1); ++i) sum[i] = simd::load<B>(sums + i * stride + c);
-        const Scalar* row[N + 1];  // of the taps; the last one comes next
+        const Scalar* row[std::size_t(N + 1)];  // of the taps; the last one comes next
         for (int i = 0; i + 1 < N; ++i) row[i + 1] = x(from + oldest + i) + c;
         for (Index t = from; t < to; ++t) {
           const B d = simd::load<B>(e + (t - from) * tile + c);

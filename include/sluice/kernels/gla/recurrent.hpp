@@ -26,7 +26,7 @@ SLUICE_INLINE void advance_columns(Index K, Index V, const Scalar* q, const Scal
                                    const Scalar* decay, const Scalar* v, Scalar own, bool bonus,
                                    Scalar* state, Scalar* o, bool first) noexcept {
   constexpr Index W = simd::lanes<B>;
-  B value[Vectors], out[Vectors];
+  B value[std::size_t(Vectors)], out[std::size_t(Vectors)];
   simd::unroll<Vectors>([&](auto j) SLUICE_INLINE_LAMBDA {
     value[j] = simd::load<B>(v + j * W);
     out[j] = first ? B(B(own) * value[j]) : simd::load<B>(o + j * W);

@@ -39,7 +39,7 @@ inline constexpr Index near_bytes = Index{1} << 18;
 template <class Arch, int Rows, bool Far, class Scalar>
 void dots(Index n, const Scalar* weight, Index stride, const Scalar* x, Scalar* y) noexcept {
   using B = simd::Batch<Scalar, Arch>;
-  B sum[Rows];
+  B sum[std::size_t(Rows)];
   simd::unroll<Rows>([&](auto r) SLUICE_INLINE_LAMBDA { sum[r] = B(Scalar{0}); });
   Index k = 0;
   for (; k + simd::lanes<B> <= n; k += simd::lanes<B>) {

@@ -37,7 +37,7 @@ template <class B, int Rows, int Vectors, bool Folded, bool Bonus, class Scalar 
 SLUICE_INLINE void carry_tile(const TileOperands<Scalar>& x, Index i, Index column, Scalar* state,
                               Index stride) noexcept {
   constexpr Index W = simd::lanes<B>;
-  B s[Rows][Vectors];
+  B s[std::size_t(Rows)][std::size_t(Vectors)];
   simd::unroll<Rows>([&](auto r) SLUICE_INLINE_LAMBDA {
     simd::unroll<Vectors>(
         [&](auto j) SLUICE_INLINE_LAMBDA { s[r][j] = simd::load<B>(state + r * stride + j * W); });
@@ -48,7 +48,7 @@ SLUICE_INLINE void carry_tile(const TileOperands<Scalar>& x, Index i, Index colu
     const Scalar* d = x.decay + (Folded ? 0 : t * x.keys) + i;
     const Scalar* v = x.v + t * x.values + column;
     Scalar* o = x.o + t * x.values + column;
-    B value[Vectors], out[Vectors];
+    B value[std::size_t(Vectors)], out[std::size_t(Vectors)];
     simd::unroll<Vectors>([&](auto j) SLUICE_INLINE_LAMBDA {
       value[j] = simd::load<B>(v + j * W);
       out[j] = simd::load<B>(o + j * W);

@@ -51,7 +51,7 @@ void run_tile_backward(const BackwardTile<simd::ScalarOf<V>>& x) noexcept {
   alignas(64) Scalar decays[std::size_t(saved_every * numbers)];
   alignas(64) Scalar states[std::size_t((saved_every + 1) * numbers)];
 
-  Number<V, Complex> h[Count];
+  Number<V, Complex> h[std::size_t(Count)];
   simd::unroll<Count>([&](auto i) SLUICE_INLINE_LAMBDA {
     h[i] = Ops::load(x.state.data + i * x.state.pitch, x.state.imaginary);
     Ops::store(states + i * W, imaginary, h[i]);
@@ -70,7 +70,7 @@ void run_tile_backward(const BackwardTile<simd::ScalarOf<V>>& x) noexcept {
     simd::store(x.sum + t * W, sum);
   }
 
-  Number<V, Complex> G[Count], dA[Count];
+  Number<V, Complex> G[std::size_t(Count)], dA[std::size_t(Count)];
   simd::unroll<Count>([&](auto i) SLUICE_INLINE_LAMBDA {
     G[i] = Ops::load(x.gradient.data + i * x.gradient.pitch, x.gradient.imaginary);
     dA[i] = Ops::zero();

@@ -30,7 +30,7 @@ template <class V, int Count, bool Complex, bool TokenB, bool TokenC>
 void run_tile(const Tile<simd::ScalarOf<V>>& x) noexcept {
   using Scalar = simd::ScalarOf<V>;
   using Ops = Numbers<V, Complex>;
-  Number<V, Complex> h[Count];
+  Number<V, Complex> h[std::size_t(Count)];
   simd::unroll<Count>([&](auto i) SLUICE_INLINE_LAMBDA {
     h[i] = Ops::load(x.state.data + i * x.state.pitch, x.state.imaginary);
   });
