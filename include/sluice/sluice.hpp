@@ -21,12 +21,14 @@
 #include <sluice/core/workspace.hpp>
 #include <sluice/kernels/activation/activation.hpp>
 #include <sluice/kernels/activation/functions.hpp>
+#include <sluice/kernels/activation/kind.hpp>
 #include <sluice/kernels/common/decay.hpp>
 #include <sluice/kernels/common/gate.hpp>
 #include <sluice/kernels/common/head_rows.hpp>
 #include <sluice/kernels/common/look_ahead.hpp>
 #include <sluice/kernels/common/operand.hpp>
 #include <sluice/kernels/common/padded_states.hpp>
+#include <sluice/kernels/common/rows.hpp>
 #include <sluice/kernels/common/tokens.hpp>
 #include <sluice/kernels/conv.hpp>
 #include <sluice/kernels/conv/backward.hpp>
@@ -35,7 +37,6 @@
 #include <sluice/kernels/conv/types.hpp>
 #include <sluice/kernels/elementwise/arithmetic.hpp>
 #include <sluice/kernels/elementwise/rows.hpp>
-#include <sluice/kernels/elementwise/spans.hpp>
 #include <sluice/kernels/gla.hpp>
 #include <sluice/kernels/gla/backward.hpp>
 #include <sluice/kernels/gla/blocked.hpp>

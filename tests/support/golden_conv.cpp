@@ -49,7 +49,8 @@ struct Problem {
   conv::Inputs<Scalar> inputs() const {
     conv::Inputs<Scalar> in{.x = x, .weight = weight};
     if (bias) in.bias = *bias;
-    in.silu = silu, in.cu_seqlens = cu_seqlens;
+    in.activation = silu ? Activation::silu : Activation::identity;
+    in.cu_seqlens = cu_seqlens;
     return in;
   }
   std::optional<Tensor<Scalar, 3>> stream(const std::string& name) const {

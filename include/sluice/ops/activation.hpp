@@ -11,7 +11,7 @@
 namespace sluice {
 
 /// y = f(x), element by element, with one of the functions of kernels/activation/functions.hpp.
-template <class F, class Scalar, int Rank>
+template <kernels::ElementFunction F, class Scalar, int Rank>
 Variable<Scalar, Rank> activate(const F& f, const Variable<Scalar, Rank>& x) {
   const auto y = x.tape->result(x.shape(), x);
   kernels::activation(f, x.value, y.out);
@@ -22,7 +22,7 @@ Variable<Scalar, Rank> activate(const F& f, const Variable<Scalar, Rank>& x) {
 }
 
 /// y = f(a) (.) b in one pass.
-template <class F, class Scalar, int Rank>
+template <kernels::ElementFunction F, class Scalar, int Rank>
 Variable<Scalar, Rank> gate(const F& f, const Variable<Scalar, Rank>& a,
                             const std::type_identity_t<Variable<Scalar, Rank>>& b) {
   require_shape("gate", "b", b.shape(), a.shape(), "to match a");
@@ -135,58 +135,30 @@ Variable<Scalar, Rank> gated_gelu(const Variable<Scalar, Rank>& a,
   return gate(kernels::Gelu{}, a, b);
 }
 
-/// An activation function chosen at run time, as an option of a layer.
-enum class Activation {
-  identity,
-  relu,
-  squared_relu,
-  sigmoid,
-  log_sigmoid,
-  tanh,
-  silu,
-  gelu,
-  gelu_tanh
-};
-
-namespace detail {
-template <class Use>
-auto with_function(Activation kind, const Use& use) {
-  switch (kind) {
-    case Activation::relu:
-      return use(kernels::Relu{});
-    case Activation::squared_relu:
-      return use(kernels::SquaredRelu{});
-    case Activation::sigmoid:
-      return use(kernels::Sigmoid{});
-    case Activation::log_sigmoid:
-      return use(kernels::LogSigmoid<float>{});
-    case Activation::tanh:
-      return use(kernels::Tanh{});
-    case Activation::silu:
-      return use(kernels::Silu{});
-    case Activation::gelu:
-      return use(kernels::Gelu{});
-    case Activation::gelu_tanh:
-      return use(kernels::GeluTanh{});
-    case Activation::identity:
-      break;
-  }
-  return use(kernels::Identity{});
-}
-}  // namespace detail
-
 /// y = f(x) with the function of that name.
 template <class Scalar, int Rank>
 Variable<Scalar, Rank> activate(Activation kind, const Variable<Scalar, Rank>& x) {
   if (kind == Activation::identity) return x;
-  return detail::with_function(kind, [&](const auto& f) { return activate(f, x); });
+  const auto y = x.tape->result(x.shape(), x);
+  kernels::activation(kind, x.value, y.out);
+  if (y.gradient)
+    x.tape->on_backward(
+        [kind, x, y] { kernels::activation_backward(kind, x.value, y.gradient, x.gradient); });
+  return y;
 }
 
 /// y = f(a) (.) b with the function of that name.
 template <class Scalar, int Rank>
 Variable<Scalar, Rank> gate(Activation kind, const Variable<Scalar, Rank>& a,
                             const std::type_identity_t<Variable<Scalar, Rank>>& b) {
-  return detail::with_function(kind, [&](const auto& f) { return gate(f, a, b); });
+  require_shape("gate", "b", b.shape(), a.shape(), "to match a");
+  const auto y = a.tape->result(a.shape(), a, b);
+  kernels::gated(kind, a.value, b.value, y.out);
+  if (y.gradient)
+    a.tape->on_backward([kind, a, b, y] {
+      kernels::gated_backward(kind, a.value, b.value, y.gradient, a.gradient, b.gradient);
+    });
+  return y;
 }
 
 }  // namespace sluice

@@ -46,7 +46,8 @@ Variable<Scalar, 3> short_convolution(const Variable<Scalar, 3>& x, const Tensor
   conv::Inputs<Scalar> in{.x = x.value, .weight = {weight.data(), {D, W}}};
   conv::Gradients<Scalar> grads{.dx = x.gradient, .dweight = {tape.gradient_of(weight), {D, W}}};
   grads.accumulate = true;
-  in.silu = options.silu, in.cu_seqlens = options.cu_seqlens;
+  in.activation = options.silu ? Activation::silu : Activation::identity;
+  in.cu_seqlens = options.cu_seqlens;
   if (options.bias) {
     in.bias = *options.bias;
     grads.dbias = {tape.gradient_of(*options.bias), in.bias.shape()};
