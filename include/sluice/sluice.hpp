@@ -35,8 +35,10 @@
 #include <sluice/kernels/conv/forward.hpp>
 #include <sluice/kernels/conv/naive.hpp>
 #include <sluice/kernels/conv/types.hpp>
+#include <sluice/kernels/dropout/dropout.hpp>
 #include <sluice/kernels/elementwise/arithmetic.hpp>
 #include <sluice/kernels/elementwise/rows.hpp>
+#include <sluice/kernels/gather/gather.hpp>
 #include <sluice/kernels/gla.hpp>
 #include <sluice/kernels/gla/backward.hpp>
 #include <sluice/kernels/gla/blocked.hpp>
@@ -46,6 +48,7 @@
 #include <sluice/kernels/gla/normaliser.hpp>
 #include <sluice/kernels/gla/recurrent.hpp>
 #include <sluice/kernels/gla/types.hpp>
+#include <sluice/kernels/heads/repeat.hpp>
 #include <sluice/kernels/linear/backward.hpp>
 #include <sluice/kernels/linear/linear.hpp>
 #include <sluice/kernels/loss/cross_entropy.hpp>
@@ -61,6 +64,7 @@
 #include <sluice/kernels/ssm/chunkwise.hpp>
 #include <sluice/kernels/ssm/forward.hpp>
 #include <sluice/kernels/ssm/naive.hpp>
+#include <sluice/kernels/ssm/poles.hpp>
 #include <sluice/kernels/ssm/recurrent.hpp>
 #include <sluice/kernels/ssm/types.hpp>
 #include <sluice/layers/attention_heads.hpp>
