@@ -44,7 +44,7 @@ struct ConvProblem {
   }
 
   conv::Inputs<float> inputs() const {
-    return {.x = x, .weight = weight, .bias = bias, .silu = true};
+    return {.x = x, .weight = weight, .bias = bias, .activation = Activation::silu};
   }
   void forward() { conv::forward(inputs(), state, y, workspace); }
   void backward() {

@@ -6,7 +6,9 @@ add_library(sluice::compiled ALIAS sluice_compiled)
 target_link_libraries(sluice_compiled PUBLIC sluice)
 target_compile_definitions(sluice_compiled INTERFACE SLUICE_USE_COMPILED_KERNELS)
 foreach(kernel gla/forward gla/backward ssm/forward ssm/backward conv/forward conv/backward
-               linear/linear linear/backward)
+               linear/linear linear/backward activation/activation
+               elementwise/arithmetic norm/rms_norm norm/layer_norm norm/gated_rms_norm
+               rotary/rotary loss/cross_entropy)
   set(source ${CMAKE_CURRENT_BINARY_DIR}/compiled/${kernel}.cpp)
   file(CONFIGURE OUTPUT ${source} @ONLY
        CONTENT "#define SLUICE_COMPILE_KERNELS\n#include <sluice/kernels/@kernel@.hpp>\n")

@@ -6,8 +6,11 @@
 #include <sluice/kernels/activation.hpp>
 #include <sluice/kernels/common.hpp>
 #include <sluice/kernels/conv.hpp>
+#include <sluice/kernels/dropout.hpp>
 #include <sluice/kernels/elementwise.hpp>
+#include <sluice/kernels/gather.hpp>
 #include <sluice/kernels/gla.hpp>
+#include <sluice/kernels/heads.hpp>
 #include <sluice/kernels/linear.hpp>
 #include <sluice/kernels/loss.hpp>
 #include <sluice/kernels/norm.hpp>

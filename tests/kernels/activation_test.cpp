@@ -204,3 +204,36 @@ TEST_CASE("wrong shapes are named, and nothing is written", "[activation][error]
   CHECK_THROWS_AS(kernels::gated_backward(kernels::Silu{}, View(x), x, x, y, small), ShapeError);
   CHECK(testing::relative_error(untouched, y) == 0);
 }
+
+TEMPLATE_TEST_CASE("a function named at run time is that function", "[activation]", float, double) {
+  using S = TestType;
+  const auto x = uniform<S, 2>({3, 21}, -6, 6, 1), z = uniform<S, 2>({3, 21}, -2, 2, 2);
+  const auto same = [&](Activation kind, const auto& f) {
+    CAPTURE(int(kind));
+    Tensor<S, 2> y(3, 21), expected(3, 21), dx = z, dz = x, expected_dx = z, expected_dz = x;
+    kernels::activation(f, x, expected);
+    kernels::activation(kind, x, y);
+    CHECK(testing::relative_error(expected, y) == 0);
+    kernels::activation_backward(f, x, z, expected_dx);
+    kernels::activation_backward(kind, x, z, dx);
+    CHECK(testing::relative_error(expected_dx, dx) == 0);
+    kernels::gated(f, x, z, expected);
+    kernels::gated(kind, x, z, y);
+    CHECK(testing::relative_error(expected, y) == 0);
+    kernels::gated_backward(f, x, z, z, expected_dx, expected_dz);
+    kernels::gated_backward(kind, x, z, z, dx, dz);
+    CHECK(testing::relative_error(expected_dx, dx) == 0);
+    CHECK(testing::relative_error(expected_dz, dz) == 0);
+  };
+  same(Activation::identity, kernels::Identity{});
+  same(Activation::relu, kernels::Relu{});
+  same(Activation::squared_relu, kernels::SquaredRelu{});
+  same(Activation::sigmoid, kernels::Sigmoid{});
+  same(Activation::log_sigmoid, kernels::LogSigmoid<S>{});
+  same(Activation::tanh, kernels::Tanh{});
+  same(Activation::silu, kernels::Silu{});
+  same(Activation::gelu, kernels::Gelu{});
+  same(Activation::gelu_tanh, kernels::GeluTanh{});
+  same(Activation::elu_plus_one, kernels::EluPlusOne{});
+  same(Activation::softplus, kernels::Softplus{});
+}

@@ -58,7 +58,7 @@ struct Problem {
   conv::Inputs<Scalar> inputs() const {
     conv::Inputs<Scalar> in{.x = x, .weight = weight};
     if (has_bias) in.bias = bias;
-    in.silu = silu;
+    in.activation = silu ? Activation::silu : Activation::identity;
     in.cu_seqlens = cu_seqlens;
     return in;
   }

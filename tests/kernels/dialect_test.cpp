@@ -5,9 +5,16 @@
 #include "support/catch.hpp"
 #include "support/tensor.hpp"
 
+#include <sluice/kernels/activation/activation.hpp>
 #include <sluice/kernels/conv.hpp>
+#include <sluice/kernels/elementwise/rows.hpp>
 #include <sluice/kernels/gla.hpp>
 #include <sluice/kernels/linear/backward.hpp>
+#include <sluice/kernels/loss/cross_entropy.hpp>
+#include <sluice/kernels/norm/gated_rms_norm.hpp>
+#include <sluice/kernels/norm/layer_norm.hpp>
+#include <sluice/kernels/norm/rms_norm.hpp>
+#include <sluice/kernels/rotary/rotary.hpp>
 #include <sluice/kernels/ssd/discretise.hpp>
 #include <sluice/kernels/ssd/skip.hpp>
 #include <sluice/kernels/ssm.hpp>
@@ -134,4 +141,67 @@ TEST_CASE("the linear layer takes tensors", "[dialect]") {
                   View<float, 2>(with_views));
   require_close("y", with_views, y, 0);
   kernels::linear_backward(x, weight, y, dx, {}, {});
+}
+
+TEST_CASE("norms take tensors and numbers of any type", "[dialect]") {
+  const auto x = draw<3>({2, 3, 5}, 1), z = draw<3>({2, 3, 5}, 2);
+  const auto weight = draw<1>({5}, 3);
+  Tensor<float, 3> y(2, 3, 5), with_views(2, 3, 5), dx = x;
+  kernels::rms_norm(x, weight, 1e-6, y);
+  kernels::rms_norm(View<const float, 3>(x), View<const float, 1>(weight), 1e-6f,
+                    View<float, 3>(with_views));
+  require_close("rms", with_views, y, 0);
+  kernels::rms_norm_backward(x, weight, 1e-6, z, dx, {});
+  kernels::layer_norm(x, weight, {}, 1e-5, y);
+  kernels::layer_norm_backward(x, weight, 1e-5, z, dx, {}, {});
+  kernels::gated_rms_norm(x, z, weight, {.group_size = 5, .activation = Activation::sigmoid}, y);
+  kernels::gated_rms_norm_backward(x, z, weight, {}, y, dx, {}, {});
+  CHECK_THROWS_WITH(kernels::gated_rms_norm(x, z, weight, {.activation = Activation::relu}, y),
+                    "gated_rms_norm: activation must be silu or sigmoid, got another");
+}
+
+TEST_CASE("elementwise kernels take tensors and numbers of any type", "[dialect]") {
+  const auto x = draw<3>({2, 3, 5}, 1), z = draw<3>({2, 3, 5}, 2);
+  const auto row = draw<1>({5}, 3);
+  Tensor<float, 3> y(2, 3, 5);
+  kernels::add(x, z, y);
+  CHECK(y(1, 2, 4) == x(1, 2, 4) + z(1, 2, 4));
+  kernels::affine(x, 0.5, 2, y);
+  CHECK(y(1, 2, 4) == 0.5f * x(1, 2, 4) + 2);
+  kernels::add_scaled(x, 0.5, y);
+  kernels::add_row(x, row, y);
+  CHECK(y(1, 2, 4) == x(1, 2, 4) + row(4));
+  Tensor<float, 1> sum(5);
+  sum.setZero();
+  kernels::add_rows(x, sum);
+  kernels::add_row_products(x, z, sum);
+  kernels::activation(kernels::Relu{}, x, y);
+  CHECK(y(1, 2, 4) == std::max(x(1, 2, 4), 0.f));
+  kernels::activation(Activation::relu, x, y);
+  CHECK(y(1, 2, 4) == std::max(x(1, 2, 4), 0.f));
+  kernels::gated(Activation::identity, x, z, y);
+  CHECK(y(1, 2, 4) == x(1, 2, 4) * z(1, 2, 4));
+  auto dx = x;
+  kernels::activation_backward(Activation::relu, x, z, dx);
+  kernels::gated_backward(Activation::silu, x, z, y, dx, {});
+}
+
+TEST_CASE("losses and rotary embeddings take tensors", "[dialect]") {
+  const auto x = draw<3>({2, 3, 6}, 1), target = draw<3>({2, 3, 6}, 2);
+  const auto error = kernels::pointwise_loss(kernels::SquaredError{}, x, target, {});
+  CHECK(error.weight == 36);
+  auto dx = x;
+  kernels::pointwise_loss_backward(kernels::SquaredError{}, x, target, {}, 1 / error.weight, dx);
+  Tensor<std::int64_t, 2> ids(2, 3);
+  ids.setConstant(4);
+  Tensor<float, 1> norms(6);
+  CHECK(kernels::cross_entropy(x, ids, {}, norms).weight == 6);
+  kernels::cross_entropy_backward(x, ids, {}, norms, 0.5, dx);
+  const auto q = draw<4>({2, 3, 1, 6}, 3);
+  Tensor<float, 4> turned = q;
+  Tensor<float, 2> cosine(3, 3), sine(3, 3);
+  kernels::rotary_angles(0, 100, cosine, sine);
+  kernels::rotary(q, cosine, sine, turned);
+  CHECK(turned(1, 0, 0, 5) == q(1, 0, 0, 5));
+  kernels::rotary_backward(q, cosine, sine, turned);
 }

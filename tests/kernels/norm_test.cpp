@@ -82,9 +82,7 @@ struct Problem {
         const Index at = n * D + g;
         const auto act = [&](Index i) {
           const double s = 1 / (1 + std::exp(-double(z.data()[at + i])));
-          return options.activation == GatedRMSNormOptions::Activation::silu
-                     ? double(z.data()[at + i]) * s
-                     : s;
+          return options.activation == Activation::silu ? double(z.data()[at + i]) * s : s;
         };
         const auto u = [&](Index i) {
           return double(x.data()[at + i]) * (norm == Norm::gated_after ? act(i) : 1);
@@ -112,7 +110,7 @@ TEMPLATE_TEST_CASE("norms are their formulas", "[norm]", float, double) {
   CAPTURE(int(norm), D);
   Problem<TestType> p(norm, D);
   if (D == 33 && norm != Norm::layer && norm != Norm::rms) p.options.group_size = 11;
-  if (D == 17) p.options.activation = GatedRMSNormOptions::Activation::sigmoid;
+  if (D == 17) p.options.activation = Activation::sigmoid;
   Tensor<TestType, 3> y(p.x.dimensions());
   y.setConstant(std::numeric_limits<TestType>::quiet_NaN());
   p.forward(y);
@@ -131,7 +129,7 @@ TEST_CASE("gradients of norms are central differences, added", "[norm]") {
   CAPTURE(int(norm), D, sigmoid);
   Problem<double> p(norm, D, 0.1);  // so large that a row of one element has a gradient
   if (D == 33 && norm != Norm::layer && norm != Norm::rms) p.options.group_size = 11;
-  if (sigmoid) p.options.activation = GatedRMSNormOptions::Activation::sigmoid;
+  if (sigmoid) p.options.activation = Activation::sigmoid;
   const auto dy = uniform<double, 3>({2, 3, D}, -1, 1, 5);
   Tensor<double, 3> y(p.x.dimensions());
   const auto loss = [&] {

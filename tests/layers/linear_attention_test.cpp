@@ -16,17 +16,17 @@ LinearAttentionConfig small() {
   return c;
 }
 
-const FeatureMap maps[] = {FeatureMap::identity, FeatureMap::relu, FeatureMap::elu_plus_one,
-                           FeatureMap::softplus};
+const Activation maps[] = {Activation::identity, Activation::relu, Activation::elu_plus_one,
+                           Activation::softplus};
 
 }  // namespace
 
 TEST_CASE("the linear attention layer keeps the laws of streamable layers",
           "[layer][linear_attention]") {
-  for (const FeatureMap map : maps)
+  for (const Activation map : maps)
     for (const bool normalise : {true, false})
       for (const bool norm : {true, false}) {
-        if (map == FeatureMap::identity && normalise) continue;
+        if (map == Activation::identity && normalise) continue;
         CAPTURE(int(map), normalise, norm);
         auto c = small();
         c.feature_map = map, c.normalise = normalise, c.output_norm = norm;
@@ -84,7 +84,7 @@ TEST_CASE("the linear attention layer names a configuration it cannot have",
           "[layer][linear_attention][error]") {
   Rng rng(5);
   auto c = small();
-  c.feature_map = FeatureMap::identity;
+  c.feature_map = Activation::identity;
   CHECK_THROWS_WITH(LinearAttention<float>(c, rng),
                     "LinearAttention: feature_map must be one without negative values where "
                     "weights are normalised, got identity");

@@ -45,7 +45,7 @@ TEST_CASE("packed sequences of a short convolution and their gradients", "[op][c
     const auto o =
         short_convolution(tape.input(View<const double, 3>(&x(0, from, 0), {1, n, 3}),
                                      View<double, 3>(&dout(0, from, 0), {1, n, 3})),
-                          layer.weight, state.recent, {.bias = layer.bias, .silu = true});
+                          layer.weight, state.recent, {.bias = layer.bias, .activation = Activation::silu});
     std::copy_n(o.value.data(), 3 * n, &out(0, from, 0));
     for (Index i = 0; i < 3 * n; ++i) o.gradient.data()[i] = double(3 * from + i + 1);
     tape.backward();

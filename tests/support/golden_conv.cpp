@@ -49,7 +49,8 @@ struct Problem {
   conv::Inputs<Scalar> inputs() const {
     conv::Inputs<Scalar> in{.x = x, .weight = weight};
     if (bias) in.bias = *bias;
-    in.silu = silu, in.cu_seqlens = cu_seqlens;
+    in.activation = silu ? Activation::silu : Activation::identity;
+    in.cu_seqlens = cu_seqlens;
     return in;
   }
   std::optional<Tensor<Scalar, 3>> stream(const std::string& name) const {
@@ -145,9 +146,9 @@ void check_op(const Problem<Scalar>& p, Report& report) {
   tape.start();
   if (p.has_cotangents()) tape.also_record(values, gradient);
   tape.pack(p.cu_seqlens);
-  const auto y =
-      short_convolution(tape.input(View<const Scalar, 3>(p.x), View<Scalar, 3>(g.dx)),
-                        values.weight, values.state, {.bias = values.bias, .silu = p.silu});
+  const auto y = short_convolution(
+      tape.input(View<const Scalar, 3>(p.x), View<Scalar, 3>(g.dx)), values.weight, values.state,
+      {.bias = values.bias, .activation = p.silu ? Activation::silu : Activation::identity});
   Tensor<Scalar, 3> out(y.shape());
   std::copy_n(y.value.data(), out.size(), out.data());
   p.check(report, "op", "out.y", out, false);

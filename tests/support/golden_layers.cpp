@@ -228,7 +228,7 @@ void gated_rms_norm_in(const GoldenCase& c, Report& report) {
                               .norm_before_gate = c.flag("norm_before_gate", true)};
   const std::string activation = c.text("activation", "silu");
   const bool sigmoid = activation == "sigmoid";
-  if (sigmoid) options.activation = GatedRMSNormOptions::Activation::sigmoid;
+  if (sigmoid) options.activation = Activation::sigmoid;
   composed_gated_rms_norm<Scalar>(c, report, options, activation);
   Parameter<Scalar, 1> weight(c, "weight"), bias(c, "bias");
   const bool fused = sigmoid || activation == "silu" || activation == "swish";

@@ -5,3 +5,4 @@
 
 #include <sluice/kernels/activation/activation.hpp>
 #include <sluice/kernels/activation/functions.hpp>
+#include <sluice/kernels/activation/kind.hpp>

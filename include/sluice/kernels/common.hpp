@@ -9,4 +9,5 @@
 #include <sluice/kernels/common/look_ahead.hpp>
 #include <sluice/kernels/common/operand.hpp>
 #include <sluice/kernels/common/padded_states.hpp>
+#include <sluice/kernels/common/rows.hpp>
 #include <sluice/kernels/common/tokens.hpp>

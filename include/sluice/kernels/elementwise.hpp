@@ -5,4 +5,3 @@
 
 #include <sluice/kernels/elementwise/arithmetic.hpp>
 #include <sluice/kernels/elementwise/rows.hpp>
-#include <sluice/kernels/elementwise/spans.hpp>

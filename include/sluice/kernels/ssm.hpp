@@ -7,5 +7,6 @@
 #include <sluice/kernels/ssm/chunkwise.hpp>
 #include <sluice/kernels/ssm/forward.hpp>
 #include <sluice/kernels/ssm/naive.hpp>
+#include <sluice/kernels/ssm/poles.hpp>
 #include <sluice/kernels/ssm/recurrent.hpp>
 #include <sluice/kernels/ssm/types.hpp>

@@ -6,29 +6,37 @@
 #include <sluice/core/operation.hpp>
 #include <sluice/kernels/activation/activation.hpp>
 
+#include <concepts>
 #include <type_traits>
 
 namespace sluice {
 
-/// y = f(x), element by element, with one of the functions of kernels/activation/functions.hpp.
-template <class F, class Scalar, int Rank>
-Variable<Scalar, Rank> activate(const F& f, const Variable<Scalar, Rank>& x) {
+/// A function by its name, compiled once, or one of the objects of kernels/activation/functions.hpp,
+/// which may hold numbers.
+template <class F>
+concept ActivationFunction = kernels::ElementFunction<F> || std::same_as<F, Activation>;
+
+/// y = f(x), element by element.
+template <ActivationFunction F, class S, int R>
+Variable<S, R> activate(const F& f, const Variable<S, R>& x) {
+  if constexpr (std::same_as<F, Activation>)
+    if (f == Activation::identity) return x;
   return operation(
-      x.shape(), [&](const View<Scalar, Rank>& y) { kernels::activation(f, x.value, y); },
-      [=](auto, const View<const Scalar, Rank>& dy) {
+      x.shape(), [&](const View<S, R>& y) { kernels::activation(f, x.value, y); },
+      [=](auto, const View<const S, R>& dy) {
         kernels::activation_backward(f, x.value, dy, x.gradient);
       },
       x);
 }
 
 /// y = f(a) (.) b in one pass.
-template <class F, class Scalar, int Rank>
-Variable<Scalar, Rank> gate(const F& f, const Variable<Scalar, Rank>& a,
-                            const std::type_identity_t<Variable<Scalar, Rank>>& b) {
+template <ActivationFunction F, class S, int R>
+Variable<S, R> gate(const F& f, const Variable<S, R>& a,
+                    const std::type_identity_t<Variable<S, R>>& b) {
   require_shape("gate", "b", b.shape(), a.shape(), "to match a");
   return operation(
-      a.shape(), [&](const View<Scalar, Rank>& y) { kernels::gated(f, a.value, b.value, y); },
-      [=](auto, const View<const Scalar, Rank>& dy) {
+      a.shape(), [&](const View<S, R>& y) { kernels::gated(f, a.value, b.value, y); },
+      [=](auto, const View<const S, R>& dy) {
         kernels::gated_backward(f, a.value, b.value, dy, a.gradient, b.gradient);
       },
       a, b);
@@ -37,13 +45,13 @@ Variable<Scalar, Rank> gate(const F& f, const Variable<Scalar, Rank>& a,
 /// max(x, 0).
 template <class Scalar, int Rank>
 Variable<Scalar, Rank> relu(const Variable<Scalar, Rank>& x) {
-  return activate(kernels::Relu{}, x);
+  return activate(Activation::relu, x);
 }
 
 /// max(x, 0)^2.
 template <class Scalar, int Rank>
 Variable<Scalar, Rank> squared_relu(const Variable<Scalar, Rank>& x) {
-  return activate(kernels::SquaredRelu{}, x);
+  return activate(Activation::squared_relu, x);
 }
 
 /// x^2.
@@ -61,37 +69,37 @@ Variable<Scalar, Rank> exp(const Variable<Scalar, Rank>& x) {
 /// 1 / (1 + e^-x).
 template <class Scalar, int Rank>
 Variable<Scalar, Rank> sigmoid(const Variable<Scalar, Rank>& x) {
-  return activate(kernels::Sigmoid{}, x);
+  return activate(Activation::sigmoid, x);
 }
 
 /// tanh(x).
 template <class Scalar, int Rank>
 Variable<Scalar, Rank> tanh(const Variable<Scalar, Rank>& x) {
-  return activate(kernels::Tanh{}, x);
+  return activate(Activation::tanh, x);
 }
 
 /// x sigmoid(x).
 template <class Scalar, int Rank>
 Variable<Scalar, Rank> silu(const Variable<Scalar, Rank>& x) {
-  return activate(kernels::Silu{}, x);
+  return activate(Activation::silu, x);
 }
 
 /// x Phi(x) with the normal distribution Phi.
 template <class Scalar, int Rank>
 Variable<Scalar, Rank> gelu(const Variable<Scalar, Rank>& x) {
-  return activate(kernels::Gelu{}, x);
+  return activate(Activation::gelu, x);
 }
 
 /// The approximation of `gelu` by tanh; not interchangeable with it in a trained model.
 template <class Scalar, int Rank>
 Variable<Scalar, Rank> gelu_tanh(const Variable<Scalar, Rank>& x) {
-  return activate(kernels::GeluTanh{}, x);
+  return activate(Activation::gelu_tanh, x);
 }
 
 /// log(1 + e^x).
 template <class Scalar, int Rank>
 Variable<Scalar, Rank> softplus(const Variable<Scalar, Rank>& x) {
-  return activate(kernels::Softplus{}, x);
+  return activate(Activation::softplus, x);
 }
 
 /// factor log(sigmoid(x)): a forget gate as a logarithm; GLA takes 1/16 as the factor.
@@ -104,7 +112,7 @@ Variable<Scalar, Rank> log_sigmoid(const Variable<Scalar, Rank>& x,
 /// x + 1 for positive x, else e^x: the positive feature map of linear attention.
 template <class Scalar, int Rank>
 Variable<Scalar, Rank> elu_plus_one(const Variable<Scalar, Rank>& x) {
-  return activate(kernels::EluPlusOne{}, x);
+  return activate(Activation::elu_plus_one, x);
 }
 
 /// max(x, low). The gradient passes where x is at least `low`.
@@ -117,75 +125,21 @@ Variable<Scalar, Rank> at_least(const Variable<Scalar, Rank>& x, std::type_ident
 template <class Scalar, int Rank>
 Variable<Scalar, Rank> gated_silu(const Variable<Scalar, Rank>& a,
                                   const std::type_identity_t<Variable<Scalar, Rank>>& b) {
-  return gate(kernels::Silu{}, a, b);
+  return gate(Activation::silu, a, b);
 }
 
 /// sigmoid(a) (.) b, GLU.
 template <class Scalar, int Rank>
 Variable<Scalar, Rank> gated_sigmoid(const Variable<Scalar, Rank>& a,
                                      const std::type_identity_t<Variable<Scalar, Rank>>& b) {
-  return gate(kernels::Sigmoid{}, a, b);
+  return gate(Activation::sigmoid, a, b);
 }
 
 /// gelu(a) (.) b, GEGLU.
 template <class Scalar, int Rank>
 Variable<Scalar, Rank> gated_gelu(const Variable<Scalar, Rank>& a,
                                   const std::type_identity_t<Variable<Scalar, Rank>>& b) {
-  return gate(kernels::Gelu{}, a, b);
-}
-
-/// An activation function chosen at run time, as an option of a layer.
-enum class Activation {
-  identity,
-  relu,
-  squared_relu,
-  sigmoid,
-  log_sigmoid,
-  tanh,
-  silu,
-  gelu,
-  gelu_tanh
-};
-
-namespace detail {
-template <class Use>
-auto with_function(Activation kind, const Use& use) {
-  switch (kind) {
-    case Activation::relu:
-      return use(kernels::Relu{});
-    case Activation::squared_relu:
-      return use(kernels::SquaredRelu{});
-    case Activation::sigmoid:
-      return use(kernels::Sigmoid{});
-    case Activation::log_sigmoid:
-      return use(kernels::LogSigmoid<float>{});
-    case Activation::tanh:
-      return use(kernels::Tanh{});
-    case Activation::silu:
-      return use(kernels::Silu{});
-    case Activation::gelu:
-      return use(kernels::Gelu{});
-    case Activation::gelu_tanh:
-      return use(kernels::GeluTanh{});
-    case Activation::identity:
-      break;
-  }
-  return use(kernels::Identity{});
-}
-}  // namespace detail
-
-/// y = f(x) with the function of that name.
-template <class Scalar, int Rank>
-Variable<Scalar, Rank> activate(Activation kind, const Variable<Scalar, Rank>& x) {
-  if (kind == Activation::identity) return x;
-  return detail::with_function(kind, [&](const auto& f) { return activate(f, x); });
-}
-
-/// y = f(a) (.) b with the function of that name.
-template <class Scalar, int Rank>
-Variable<Scalar, Rank> gate(Activation kind, const Variable<Scalar, Rank>& a,
-                            const std::type_identity_t<Variable<Scalar, Rank>>& b) {
-  return detail::with_function(kind, [&](const auto& f) { return gate(f, a, b); });
+  return gate(Activation::gelu, a, b);
 }
 
 }  // namespace sluice

@@ -3,12 +3,10 @@
 /// Heads and model dimension: the same numbers under another shape.
 #pragma once
 
-#include <sluice/core/each_row.hpp>
 #include <sluice/core/error.hpp>
 #include <sluice/core/operation.hpp>
+#include <sluice/kernels/heads/repeat.hpp>
 #include <sluice/ops/copy.hpp>
-
-#include <algorithm>
 
 namespace sluice {
 
@@ -60,27 +58,11 @@ template <class Scalar>
 Variable<Scalar, 4> repeat_heads(const Variable<Scalar, 4>& x, Index times) {
   require(times >= 1, "repeat_heads", "times", "at least 1", times);
   if (times == 1) return x;
-  const Index K = x.dim(3);
-  // Row by row of x; the copies lie one behind the other in the result.
-  const auto grouped = [=]<class T>(const View<T, 4>& y) {
-    return View<T, 4>(y.data(), {x.dim(0), x.dim(1), x.dim(2), times * K});
-  };
   return operation(
-      Shape<4>{x.dim(0), x.dim(1), x.dim(2) * times, K},
-      [&](const View<Scalar, 4>& y) {
-        for_each_row(
-            [=](const Scalar* from, Scalar* to) {
-              for (Index n = 0; n < times; ++n) to = std::copy_n(from, K, to);
-            },
-            x.value, grouped(y));
-      },
+      Shape<4>{x.dim(0), x.dim(1), x.dim(2) * times, x.dim(3)},
+      [&](const View<Scalar, 4>& y) { kernels::repeat_heads(x.value, y); },
       [=](auto, const View<const Scalar, 4>& dy) {
-        for_each_row(
-            [=](Scalar* to, const Scalar* from) {
-              for (Index n = 0; n < times; ++n)
-                for (Index i = 0; i < K; ++i) to[i] += from[n * K + i];
-            },
-            x.gradient, grouped(dy));
+        kernels::repeat_heads_backward(dy, x.gradient);
       },
       x);
 }

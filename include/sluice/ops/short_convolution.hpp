@@ -14,8 +14,8 @@ namespace sluice {
 /// How `short_convolution` works.
 template <class Scalar>
 struct ShortConvolutionOptions {
-  Parameter<Scalar, 1> bias = {};  ///< [D]
-  bool silu = false;               ///< whether silu follows
+  Parameter<Scalar, 1> bias = {};                ///< [D]
+  Activation activation = Activation::identity;  ///< identity or silu
 };
 
 /// Every channel convolved with its own weights over the last W tokens.
@@ -40,7 +40,7 @@ Variable<Scalar, 3> short_convolution(const Variable<Scalar, 3>& x,
   const Index D = w.dim(0), W = w.dim(2);
   require_shape("short_convolution", "weight", w.shape(), {D, 1, W}, "one row a channel");
   conv::Inputs<Scalar> in{.x = x.value, .weight = rows(w.value), .bias = bias.value};
-  in.silu = options.silu, in.cu_seqlens = tape.cu_seqlens();
+  in.activation = options.activation, in.cu_seqlens = tape.cu_seqlens();
   conv::require_shapes("short_convolution", in, View<Scalar, 3>(state), x.value);
   return recurrent_operation(
       x.shape(), state,

@@ -1,36 +1,66 @@
 // SPDX-License-Identifier: MIT
 /// \file
-/// An activation function, or a gate made of one, over whole tensors.
+/// An activation function, or a gate made of one, over whole tensors of any rank and any strides.
+///
+/// Every kernel comes twice: for a function that is named at run time, compiled once, and for an
+/// object of functions.hpp, which may hold numbers of its own.
 #pragma once
 
+#include <sluice/core/compiled.hpp>
 #include <sluice/core/error.hpp>
 #include <sluice/core/view.hpp>
-#include <sluice/kernels/activation/functions.hpp>
-#include <sluice/kernels/elementwise/spans.hpp>
+#include <sluice/core/workspace.hpp>
+#include <sluice/kernels/activation/detail/apply.hpp>
+#include <sluice/kernels/common/operand.hpp>
 
 #include <concepts>
-#include <type_traits>
 
 namespace sluice::kernels {
+
+namespace detail {
+
+/// As the templates of apply.hpp for the function of a name.
+template <class Arch, std::floating_point Scalar>
+void gate_kind(Activation kind, const common::Rows<3>& rows, const Scalar* a, const Scalar* b,
+               Scalar* y, const Executor& executor) {
+  with_function(kind, [&](const auto& f) { gate<Arch>(f, rows, a, b, y, executor); });
+}
+SLUICE_COMPILED_KERNEL(gate_kind);
+
+template <class Arch, std::floating_point Scalar>
+void gate_kind_backward(Activation kind, const common::Rows<5>& rows, const Scalar* a,
+                        const Scalar* b, const Scalar* dy, Scalar* da, Scalar* db,
+                        const Executor& executor) {
+  with_function(kind,
+                [&](const auto& f) { gate_backward<Arch>(f, rows, a, b, dy, da, db, executor); });
+}
+SLUICE_COMPILED_KERNEL(gate_kind_backward);
+
+}  // namespace detail
 
 /// y = f(x), element by element.
 ///
 /// \param f  one of the functions of functions.hpp.
-/// \param x  any shape.
+/// \param x  any shape of rank 5 at most.
 /// \param y  as x; overwritten. May be x itself.
 /// \throws ShapeError  if the shapes do not agree; nothing has been written then.
-template <class Arch = simd::DefaultArch, class F, std::floating_point Scalar, int Rank>
-void activation(const F& f, const View<const Scalar, Rank>& x,
-                const std::type_identity_t<View<Scalar, Rank>>& y) {
-  require_shape("activation", "y", y.shape(), x.shape(), "to match x");
-  detail::for_each_span(
-      [&](Index n, const Scalar* in, Scalar* out) {
-        const F g = f;
-        simd::for_each_lane<Arch, Scalar>(
-            n, [=]<class B>(std::type_identity<B>, Index i)
-                   SLUICE_INLINE_LAMBDA { simd::store(out + i, g.value(simd::load<B>(in + i))); });
-      },
-      x, y);
+template <class Arch = simd::DefaultArch, ElementFunction F, Operand Y>
+void activation(const F& f, const ConstViewOf<Y>& x, Y&& y, const Workspace& workspace = {}) {
+  const ViewOf<Y> out(y);
+  require_shape("activation", "y", out.shape(), x.shape(), "to match x");
+  const ConstViewOf<Y> none;
+  detail::gate<Arch>(f, common::spans_of(x, none, out), x.data(), none.data(), out.data(),
+                     workspace.executor);
+}
+
+/// The same with the function of a name.
+template <class Arch = simd::DefaultArch, Operand Y>
+void activation(Activation kind, const ConstViewOf<Y>& x, Y&& y, const Workspace& workspace = {}) {
+  const ViewOf<Y> out(y);
+  require_shape("activation", "y", out.shape(), x.shape(), "to match x");
+  const ConstViewOf<Y> none;
+  detail::gate_kind<Arch, ElementOf<Y>>(kind, common::spans_of(x, none, out), x.data(), none.data(),
+                                        out.data(), workspace.executor);
 }
 
 /// Adjoint of `activation`: dx += dy f'(x).
@@ -38,47 +68,54 @@ void activation(const F& f, const View<const Scalar, Rank>& x,
 /// \param dy  as x, gradient by y.
 /// \param dx  as x; added to, skipped when it has no data.
 /// \throws ShapeError  if the shapes do not agree; nothing has been written then.
-template <class Arch = simd::DefaultArch, class F, std::floating_point Scalar, int Rank>
-void activation_backward(const F& f, const View<const Scalar, Rank>& x,
-                         const std::type_identity_t<View<const Scalar, Rank>>& dy,
-                         const std::type_identity_t<View<Scalar, Rank>>& dx) {
-  require_shape("activation_backward", "dy", dy.shape(), x.shape(), "to match x");
-  if (!dx) return;
-  require_shape("activation_backward", "dx", dx.shape(), x.shape(), "to match x");
-  detail::for_each_span(
-      [&](Index n, const Scalar* in, const Scalar* grad, Scalar* out) {
-        const F g = f;
-        simd::for_each_lane<Arch, Scalar>(n, [=]<class B>(std::type_identity<B>,
-                                                          Index i) SLUICE_INLINE_LAMBDA {
-          const B slope = g.jet(simd::load<B>(in + i)).slope;
-          simd::store(out + i, simd::madd(simd::load<B>(grad + i), slope, simd::load<B>(out + i)));
-        });
-      },
-      x, dy, dx);
+template <class Arch = simd::DefaultArch, ElementFunction F, Operand Y>
+void activation_backward(const F& f, const ConstViewOf<Y>& x, const Y& dy, const ViewOf<Y>& dx,
+                         const Workspace& workspace = {}) {
+  const ConstViewOf<Y> grad(dy);
+  if (!detail::require_activation_backward(x, grad, dx)) return;
+  const ConstViewOf<Y> none;
+  const ViewOf<Y> dnone;
+  detail::gate_backward<Arch>(f, common::spans_of(x, none, grad, dx, dnone), x.data(), none.data(),
+                              grad.data(), dx.data(), dnone.data(), workspace.executor);
+}
+
+/// The same with the function of a name.
+template <class Arch = simd::DefaultArch, Operand Y>
+void activation_backward(Activation kind, const ConstViewOf<Y>& x, const Y& dy, const ViewOf<Y>& dx,
+                         const Workspace& workspace = {}) {
+  const ConstViewOf<Y> grad(dy);
+  if (!detail::require_activation_backward(x, grad, dx)) return;
+  const ConstViewOf<Y> none;
+  const ViewOf<Y> dnone;
+  detail::gate_kind_backward<Arch, ElementOf<Y>>(kind, common::spans_of(x, none, grad, dx, dnone),
+                                                 x.data(), none.data(), grad.data(), dx.data(),
+                                                 dnone.data(), workspace.executor);
 }
 
 /// y = f(a) (.) b in one pass: SwiGLU with Silu, GEGLU with Gelu, GLU with Sigmoid.
 ///
-/// \param a, b  any shape, the same.
+/// \param a, b  any shape of rank 5 at most, the same.
 /// \param y     as a; overwritten. May be a or b itself.
 /// \throws ShapeError  if the shapes do not agree; nothing has been written then.
 ///
 /// Source: Shazeer, GLU Variants Improve Transformer, 2020, eq. 5 (arXiv:2002.05202).
-template <class Arch = simd::DefaultArch, class F, std::floating_point Scalar, int Rank>
-void gated(const F& f, const View<const Scalar, Rank>& a,
-           const std::type_identity_t<View<const Scalar, Rank>>& b,
-           const std::type_identity_t<View<Scalar, Rank>>& y) {
-  require_shape("gated", "b", b.shape(), a.shape(), "to match a");
-  require_shape("gated", "y", y.shape(), a.shape(), "to match a");
-  detail::for_each_span(
-      [&](Index n, const Scalar* gate, const Scalar* value, Scalar* out) {
-        const F g = f;
-        simd::for_each_lane<Arch, Scalar>(
-            n, [=]<class B>(std::type_identity<B>, Index i) SLUICE_INLINE_LAMBDA {
-              simd::store(out + i, B(g.value(simd::load<B>(gate + i)) * simd::load<B>(value + i)));
-            });
-      },
-      a, b, y);
+template <class Arch = simd::DefaultArch, ElementFunction F, Operand Y>
+void gated(const F& f, const ConstViewOf<Y>& a, const ConstViewOf<Y>& b, Y&& y,
+           const Workspace& workspace = {}) {
+  const ViewOf<Y> out(y);
+  detail::require_gated(a, b, out);
+  detail::gate<Arch>(f, common::spans_of(a, b, out), a.data(), b.data(), out.data(),
+                     workspace.executor);
+}
+
+/// The same with the function of a name.
+template <class Arch = simd::DefaultArch, Operand Y>
+void gated(Activation kind, const ConstViewOf<Y>& a, const ConstViewOf<Y>& b, Y&& y,
+           const Workspace& workspace = {}) {
+  const ViewOf<Y> out(y);
+  detail::require_gated(a, b, out);
+  detail::gate_kind<Arch, ElementOf<Y>>(kind, common::spans_of(a, b, out), a.data(), b.data(),
+                                        out.data(), workspace.executor);
 }
 
 /// Adjoint of `gated`: da += dy (.) b (.) f'(a) and db += dy (.) f(a).
@@ -86,33 +123,24 @@ void gated(const F& f, const View<const Scalar, Rank>& a,
 /// \param dy      as a, gradient by y.
 /// \param da, db  as a; added to, skipped when they have no data. May be the same memory.
 /// \throws ShapeError  if the shapes do not agree; nothing has been written then.
-template <class Arch = simd::DefaultArch, class F, std::floating_point Scalar, int Rank>
-void gated_backward(const F& f, const View<const Scalar, Rank>& a,
-                    const std::type_identity_t<View<const Scalar, Rank>>& b,
-                    const std::type_identity_t<View<const Scalar, Rank>>& dy,
-                    const std::type_identity_t<View<Scalar, Rank>>& da,
-                    const std::type_identity_t<View<Scalar, Rank>>& db) {
-  require_shape("gated_backward", "b", b.shape(), a.shape(), "to match a");
-  require_shape("gated_backward", "dy", dy.shape(), a.shape(), "to match a");
-  if (da) require_shape("gated_backward", "da", da.shape(), a.shape(), "to match a");
-  if (db) require_shape("gated_backward", "db", db.shape(), a.shape(), "to match a");
-  detail::for_each_span(
-      [&](Index n, const Scalar* gate, const Scalar* value, const Scalar* grad, Scalar* dgate,
-          Scalar* dvalue) {
-        const F g = f;
-        simd::for_each_lane<Arch, Scalar>(
-            n, [=]<class B>(std::type_identity<B>, Index i) SLUICE_INLINE_LAMBDA {
-              const auto jet = g.jet(simd::load<B>(gate + i));
-              const B dy_i = simd::load<B>(grad + i);
-              const B through = dy_i * jet.slope;
-              if (dgate)
-                simd::store(dgate + i, simd::madd(through, simd::load<B>(value + i),
-                                                  simd::load<B>(dgate + i)));
-              if (dvalue)
-                simd::store(dvalue + i, simd::madd(dy_i, jet.value, simd::load<B>(dvalue + i)));
-            });
-      },
-      a, b, dy, da, db);
+template <class Arch = simd::DefaultArch, ElementFunction F, Operand Y>
+void gated_backward(const F& f, const ConstViewOf<Y>& a, const ConstViewOf<Y>& b, const Y& dy,
+                    const ViewOf<Y>& da, const ViewOf<Y>& db, const Workspace& workspace = {}) {
+  const ConstViewOf<Y> grad(dy);
+  detail::require_gated_backward(a, b, grad, da, db);
+  detail::gate_backward<Arch>(f, common::spans_of(a, b, grad, da, db), a.data(), b.data(),
+                              grad.data(), da.data(), db.data(), workspace.executor);
+}
+
+/// The same with the function of a name.
+template <class Arch = simd::DefaultArch, Operand Y>
+void gated_backward(Activation kind, const ConstViewOf<Y>& a, const ConstViewOf<Y>& b, const Y& dy,
+                    const ViewOf<Y>& da, const ViewOf<Y>& db, const Workspace& workspace = {}) {
+  const ConstViewOf<Y> grad(dy);
+  detail::require_gated_backward(a, b, grad, da, db);
+  detail::gate_kind_backward<Arch, ElementOf<Y>>(kind, common::spans_of(a, b, grad, da, db),
+                                                 a.data(), b.data(), grad.data(), da.data(),
+                                                 db.data(), workspace.executor);
 }
 
 }  // namespace sluice::kernels

@@ -10,7 +10,10 @@
 /// What infinities and far tails give is stated with the vector functions in simd/math.hpp.
 #pragma once
 
+#include <sluice/kernels/activation/kind.hpp>
 #include <sluice/simd/math.hpp>
+
+#include <concepts>
 
 namespace sluice::kernels {
 
@@ -18,6 +21,13 @@ namespace sluice::kernels {
 template <class B>
 struct Jet {
   B value, slope;
+};
+
+/// One of the functions of this file.
+template <class F>
+concept ElementFunction = requires(const F& f, float x) {
+  { f.value(x) } -> std::same_as<float>;
+  { f.jet(x) } -> std::same_as<Jet<float>>;
 };
 
 /// x.
@@ -132,7 +142,12 @@ struct Silu {
   }
   template <class B>
   SLUICE_INLINE Jet<B> jet(const B& x) const noexcept {
-    return {simd::silu(x), simd::silu_slope(x)};
+    using S = simd::ScalarOf<B>;
+    constexpr S lowest = simd::exp_lowest<S>;
+    const B bounded = simd::clamp(x, lowest, -lowest);
+    const simd::Logistic<B> s(bounded);
+    return {simd::max(B(lowest), x) * s.value,
+            s.value * simd::madd(bounded, s.complement, B(S(1)))};
   }
 };
 
@@ -202,5 +217,38 @@ struct AtLeast {
     return {value(x), simd::select(x < B(low), B(S(0)), B(S(1)))};
   }
 };
+
+namespace detail {
+
+/// Calls use(f) with the function of that name.
+template <class Use>
+void with_function(Activation kind, const Use& use) {
+  switch (kind) {
+    case Activation::identity:
+      return use(Identity{});
+    case Activation::relu:
+      return use(Relu{});
+    case Activation::squared_relu:
+      return use(SquaredRelu{});
+    case Activation::sigmoid:
+      return use(Sigmoid{});
+    case Activation::log_sigmoid:
+      return use(LogSigmoid<float>{});
+    case Activation::tanh:
+      return use(Tanh{});
+    case Activation::silu:
+      return use(Silu{});
+    case Activation::gelu:
+      return use(Gelu{});
+    case Activation::gelu_tanh:
+      return use(GeluTanh{});
+    case Activation::elu_plus_one:
+      return use(EluPlusOne{});
+    case Activation::softplus:
+      return use(Softplus{});
+  }
+}
+
+}  // namespace detail
 
 }  // namespace sluice::kernels

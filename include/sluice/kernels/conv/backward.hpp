@@ -27,7 +27,7 @@ template <class Arch, class Scalar>
 void activation_gradients(const Rows<Scalar>& x, Index count, Index to,
                           const View<const Scalar, 3>& dy, Scalar* e) noexcept {
   const Index from = x.part.tokens.begin;
-  const bool silu = x.in.silu;
+  const bool silu = x.in.silu();
   if (silu)
     convolve<Arch>(x, count, from, to, false, [=](Index t) { return e + (t - from) * tile; });
   for (Index t = from; t < to; ++t, e += tile) {
@@ -36,7 +36,7 @@ void activation_gradients(const Rows<Scalar>& x, Index count, Index to,
     simd::for_each_lane<Arch, Scalar>(
         count, [=]<class B>(std::type_identity<B>, Index c) SLUICE_INLINE_LAMBDA {
           const B d = simd::load<B>(grad + c);
-          simd::store(e + c, silu ? B(d * simd::silu_slope(simd::load<B>(e + c))) : d);
+          simd::store(e + c, silu ? B(d * kernels::Silu{}.jet(simd::load<B>(e + c)).slope) : d);
         });
   }
 }

@@ -5,8 +5,8 @@
 
 #include <sluice/core/compiled.hpp>
 #include <sluice/core/workspace.hpp>
+#include <sluice/kernels/activation/functions.hpp>
 #include <sluice/kernels/conv/detail/window.hpp>
-#include <sluice/simd/math.hpp>
 
 #include <concepts>
 #include <type_traits>
@@ -34,7 +34,7 @@ void convolve(const Rows<Scalar>& x, Index count, Index from, Index to, bool sil
       if (silu && i + n == W)
         simd::for_each_lane<Arch, Scalar>(
             count, [=]<class B>(std::type_identity<B>, Index c) SLUICE_INLINE_LAMBDA {
-              simd::store(y + c, simd::silu(simd::load<B>(y + c)));
+              simd::store(y + c, kernels::Silu{}.value(simd::load<B>(y + c)));
             });
     }
   });
@@ -67,7 +67,7 @@ void forward(const std::type_identity_t<Inputs<Scalar>>& in,
         const Index from = number * detail::piece, to = std::min(T, from + detail::piece);
         for_each_part(in, row, from, to, [&](const Part& p) {
           detail::convolve<Arch>(detail::Rows<Scalar>{in, state, p, first}, count, p.tokens.begin,
-                                 p.tokens.end, in.silu,
+                                 p.tokens.end, in.silu(),
                                  [&](Index t) { return y.row(row, t) + first; });
         });
       });

@@ -32,7 +32,7 @@ void naive(const Inputs<ElementOf<Output>>& in, ViewOf<Output> state, Output&& o
         for (Index t = begin; t < end; ++t) {
           Scalar sum = in.bias ? in.bias.data()[d] : Scalar{0};
           for (Index i = 0; i < W; ++i) sum += in.weight.row(d)[i] * x(t - W + 1 + i);
-          y.row(row, t)[d] = in.silu ? sum / (1 + std::exp(-sum)) : sum;
+          y.row(row, t)[d] = in.silu() ? sum / (1 + std::exp(-sum)) : sum;
         }
         for (Index i = 0; i < W - 1; ++i) last[std::size_t(i)] = x(end - W + 1 + i);
         for (Index i = 0; i < W - 1; ++i) state.row(p.number, i)[d] = last[std::size_t(i)];

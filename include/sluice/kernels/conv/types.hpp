@@ -13,6 +13,7 @@
 #include <sluice/core/error.hpp>
 #include <sluice/core/sequences.hpp>
 #include <sluice/core/view.hpp>
+#include <sluice/kernels/activation/kind.hpp>
 #include <sluice/kernels/common/operand.hpp>
 #include <sluice/kernels/common/tokens.hpp>
 
@@ -26,13 +27,14 @@ namespace sluice::conv {
 /// The operands.
 template <class Scalar>
 struct Inputs {
-  View<const Scalar, 3> x;       ///< [B, T, D]
-  View<const Scalar, 2> weight;  ///< [D, W]; tap W - 1 meets the token itself
-  View<const Scalar, 1> bias{};  ///< [D], or absent
-  bool silu = false;             ///< whether silu follows
+  View<const Scalar, 3> x;                       ///< [B, T, D]
+  View<const Scalar, 2> weight;                  ///< [D, W]; tap W - 1 meets the token itself
+  View<const Scalar, 1> bias{};                  ///< [D], or absent
+  Activation activation = Activation::identity;  ///< or silu
   /// Starts of sequences packed into one batch row (B = 1), and the end: [0, ..., T].
   std::span<const Index> cu_seqlens{};
 
+  bool silu() const noexcept { return activation == Activation::silu; }
   Index width() const noexcept { return weight.dim(1); }
   /// Number of independent sequences: B, or that of the packed ones.
   Index sequences() const noexcept { return count_sequences(cu_seqlens, x.dim(0)); }
@@ -69,6 +71,8 @@ void require_shapes(std::string_view where, const Inputs<Scalar>& in, const View
   require_shape(where, "weight", in.weight.shape(), {D, W}, "to match x");
   if (W < 1)  // texts are made only when needed: a warm step must not allocate
     require(false, where, "the width of the window", "at least 1", std::to_string(W));
+  if (in.activation != Activation::identity && in.activation != Activation::silu)
+    require(false, where, "activation", "identity or silu", "another");
   if (in.bias) require_shape(where, "bias", in.bias.shape(), {D}, "to match x");
   require_cu_seqlens(where, in.cu_seqlens, B, T);
   require_shape(where, names.state, state.shape(), {in.sequences(), W - 1, D},

@@ -11,81 +11,68 @@
 
 namespace sluice::kernels {
 
+namespace detail {
+
+template <class Arch, class Scalar, int Rank>
+void combine_row(std::string_view where, Combination kind, const View<const Scalar, Rank>& x,
+                 const View<const Scalar, 1>& row, const View<Scalar, Rank>& y,
+                 const Workspace& workspace) {
+  require_shape(where, "row", row.shape(), {row_length(x)}, "to match x");
+  require_shape(where, "y", y.shape(), x.shape(), "to match x");
+  combine<Arch, Scalar>(kind, common::spans_of(x, repeated(row, x), y), x.data(), row.data(),
+                        y.data(), workspace.executor);
+}
+
+}  // namespace detail
+
 /// y = x + row. x [.., D], row [D], y as x.
-template <class Arch = simd::DefaultArch, std::floating_point Scalar, int Rank>
-void add_row(const View<const Scalar, Rank>& x,
-             const std::type_identity_t<View<const Scalar, 1>>& row,
-             const std::type_identity_t<View<Scalar, Rank>>& y) {
-  detail::combine_row<Arch>(
-      "add_row", [](const auto& p, const auto& q) { return p + q; }, x, row, y);
+template <class Arch = simd::DefaultArch, Operand Y>
+void add_row(const ConstViewOf<Y>& x, const ConstViewOf<Y, 1>& row, Y&& y,
+             const Workspace& workspace = {}) {
+  detail::combine_row<Arch>("add_row", detail::Combination::sum, x, row, ViewOf<Y>(y), workspace);
 }
 
 /// y = x (.) row. x [.., D], row [D], y as x.
-template <class Arch = simd::DefaultArch, std::floating_point Scalar, int Rank>
-void multiply_row(const View<const Scalar, Rank>& x,
-                  const std::type_identity_t<View<const Scalar, 1>>& row,
-                  const std::type_identity_t<View<Scalar, Rank>>& y) {
-  detail::combine_row<Arch>(
-      "multiply_row", [](const auto& p, const auto& q) { return p * q; }, x, row, y);
+template <class Arch = simd::DefaultArch, Operand Y>
+void multiply_row(const ConstViewOf<Y>& x, const ConstViewOf<Y, 1>& row, Y&& y,
+                  const Workspace& workspace = {}) {
+  detail::combine_row<Arch>("multiply_row", detail::Combination::product, x, row, ViewOf<Y>(y),
+                            workspace);
 }
 
 /// y += x (.) row; nothing when y has no data. x [.., D], row [D], y as x.
-template <class Arch = simd::DefaultArch, std::floating_point Scalar, int Rank>
-void add_product_row(const View<const Scalar, Rank>& x,
-                     const std::type_identity_t<View<const Scalar, 1>>& row,
-                     const std::type_identity_t<View<Scalar, Rank>>& y) {
-  if (!y) return;
-  const Index n = row_length(x);
-  require_shape("add_product_row", "row", row.shape(), {n}, "to match x");
-  require_shape("add_product_row", "y", y.shape(), x.shape(), "to match x");
-  const Scalar* const q = row.data();
-  for_each_row(
-      [&](const Scalar* p, Scalar* out) {
-        simd::for_each_lane<Arch, Scalar>(
-            n, [=]<class B>(std::type_identity<B>, Index i) SLUICE_INLINE_LAMBDA {
-              simd::store(out + i, simd::madd(simd::load<B>(p + i), simd::load<B>(q + i),
-                                              simd::load<B>(out + i)));
-            });
-      },
-      x, y);
+template <class Arch = simd::DefaultArch, Operand Y>
+void add_product_row(const ConstViewOf<Y>& x, const ConstViewOf<Y, 1>& row, Y&& y,
+                     const Workspace& workspace = {}) {
+  const ViewOf<Y> out(y);
+  if (!out) return;
+  require_shape("add_product_row", "row", row.shape(), {row_length(x)}, "to match x");
+  require_shape("add_product_row", "y", out.shape(), x.shape(), "to match x");
+  detail::add_product_rows<Arch, ElementOf<Y>>(common::spans_of(x, detail::repeated(row, x), out),
+                                               x.data(), row.data(), out.data(),
+                                               workspace.executor);
 }
 
 /// sum += all rows of x; nothing when sum has no data. x [.., D], sum [D].
-template <class Arch = simd::DefaultArch, std::floating_point Scalar, int Rank>
-void add_rows(const View<const Scalar, Rank>& x, const std::type_identity_t<View<Scalar, 1>>& sum) {
+template <class Arch = simd::DefaultArch, Operand X>
+void add_rows(const X& x, const ViewOf<X, 1>& sum, const Workspace& workspace = {}) {
   if (!sum) return;
-  const Index n = row_length(x);
-  require_shape("add_rows", "sum", sum.shape(), {n}, "to match x");
-  Scalar* const out = sum.data();
-  for_each_row(
-      [&](const Scalar* p) {
-        simd::for_each_lane<Arch, Scalar>(
-            n, [=]<class B>(std::type_identity<B>, Index i) SLUICE_INLINE_LAMBDA {
-              simd::store(out + i, B(simd::load<B>(out + i) + simd::load<B>(p + i)));
-            });
-      },
-      x);
+  const ConstViewOf<X> in(x);
+  require_shape("add_rows", "sum", sum.shape(), {row_length(in)}, "to match x");
+  detail::add_scaled_rows<Arch, ElementOf<X>>(common::spans_of(in, detail::repeated(sum, in)),
+                                              in.data(), 1, sum.data(), workspace.executor);
 }
 
 /// sum += all rows of a (.) b; nothing when sum has no data. a, b [.., D], sum [D].
-template <class Arch = simd::DefaultArch, std::floating_point Scalar, int Rank>
-void add_row_products(const View<const Scalar, Rank>& a,
-                      const std::type_identity_t<View<const Scalar, Rank>>& b,
-                      const std::type_identity_t<View<Scalar, 1>>& sum) {
+template <class Arch = simd::DefaultArch, Operand X>
+void add_row_products(const X& a, const ConstViewOf<X>& b, const ViewOf<X, 1>& sum,
+                      const Workspace& workspace = {}) {
   if (!sum) return;
-  const Index n = row_length(a);
-  require_shape("add_row_products", "b", b.shape(), a.shape(), "to match a");
-  require_shape("add_row_products", "sum", sum.shape(), {n}, "to match a");
-  Scalar* const out = sum.data();
-  for_each_row(
-      [&](const Scalar* p, const Scalar* q) {
-        simd::for_each_lane<Arch, Scalar>(
-            n, [=]<class B>(std::type_identity<B>, Index i) SLUICE_INLINE_LAMBDA {
-              simd::store(out + i, simd::madd(simd::load<B>(p + i), simd::load<B>(q + i),
-                                              simd::load<B>(out + i)));
-            });
-      },
-      a, b);
+  const ConstViewOf<X> in(a);
+  require_shape("add_row_products", "b", b.shape(), in.shape(), "to match a");
+  require_shape("add_row_products", "sum", sum.shape(), {row_length(in)}, "to match a");
+  detail::add_product_rows<Arch, ElementOf<X>>(common::spans_of(in, b, detail::repeated(sum, in)),
+                                               in.data(), b.data(), sum.data(), workspace.executor);
 }
 
 }  // namespace sluice::kernels

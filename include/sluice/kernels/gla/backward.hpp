@@ -8,8 +8,6 @@
 #include <sluice/core/each_row.hpp>
 #include <sluice/kernels/gla/detail/chunk_backward.hpp>
 
-#include <array>
-
 namespace sluice::gla {
 
 namespace detail {
@@ -63,7 +61,7 @@ class SharedGradients {
   static constexpr Index many_heads = 8, most_parts = 4;
 
   Index group_, parts_;
-  std::array<Gradients<Scalar>, most_parts> grads_;
+  Gradients<Scalar> grads_[most_parts];
 };
 
 /// Without heads of v nothing reads q and k: their gradients are 0.
@@ -163,11 +161,12 @@ SLUICE_COMPILED_KERNEL(backward);
 /// Source: Yang et al. (arXiv:2312.06635), appendix C; the gate gradient in its strict form, which
 /// does not cancel when the decay is strong.
 template <class Arch = simd::DefaultArch, Operand Output>
-void backward(const Inputs<ElementOf<Output>>& in, ElementOf<Output> scale,
-              ConstViewOf<Output> saved, const Output& dout, ViewOf<Output> dstate,
+void backward(const Inputs<ElementOf<Output>>& in, double scale, ConstViewOf<Output> saved,
+              const Output& dout, ViewOf<Output> dstate,
               const std::type_identity_t<Gradients<ElementOf<Output>>>& grads,
               const Workspace& workspace = {}) {
-  backward<Arch, ElementOf<Output>>(in, scale, saved, dout, dstate, grads, workspace);
+  backward<Arch, ElementOf<Output>>(in, ElementOf<Output>(scale), saved, dout, dstate, grads,
+                                    workspace);
 }
 
 }  // namespace sluice::gla

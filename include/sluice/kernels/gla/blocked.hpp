@@ -206,8 +206,8 @@ void run_block(const Inputs<Scalar>& in, const Span& tokens, Index head, Scalar 
 /// \param saved  [saved_states(in), HV, K, V], contiguous, or absent: receives the state before
 ///               every `saved_every` tokens of every sequence, for `backward`.
 template <class Arch = simd::DefaultArch, Operand Output>
-void blocked(const Inputs<ElementOf<Output>>& in, ElementOf<Output> scale, ViewOf<Output> state,
-             Output&& out, const Workspace& workspace = {}, ViewOf<Output> saved = {}) {
+void blocked(const Inputs<ElementOf<Output>>& in, double scale, ViewOf<Output> state, Output&& out,
+             const Workspace& workspace = {}, ViewOf<Output> saved = {}) {
   using Scalar = ElementOf<Output>;
   const View<Scalar, 4> o(out);
   require_shapes("gla::blocked", in, state, o);
@@ -248,7 +248,7 @@ void blocked(const Inputs<ElementOf<Output>>& in, ElementOf<Output> scale, ViewO
         if (saved && before % saved_every == 0)
           states.copy(n, h, from, to, saved.row(whole.chunk[n].saved + before / saved_every, h, 0));
         const Span block{tokens.row, t, std::min(t + detail::block_tokens, tokens.end)};
-        detail::run_block<Arch, Scalar>(in, block, h, scale, from, to, x, states.at(n, h),
+        detail::run_block<Arch, Scalar>(in, block, h, Scalar(scale), from, to, x, states.at(n, h),
                                         states.stride(), o, detail::next_block(in, o, tokens, t, h),
                                         strong[(n * HV + h) * slabs + slab]);
       }

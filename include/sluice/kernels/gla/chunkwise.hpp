@@ -20,7 +20,7 @@ namespace sluice::gla {
 ///
 /// \param chunk_size  tokens in a chunk, at least 1; T need not divide. 32 to 64 is fast.
 template <class Arch = simd::DefaultArch, Operand Output>
-void chunkwise(const Inputs<ElementOf<Output>>& in, ElementOf<Output> scale, Index chunk_size,
+void chunkwise(const Inputs<ElementOf<Output>>& in, double scale, Index chunk_size,
                ViewOf<Output> state, Output&& out, const Workspace& workspace = {}) {
   using Scalar = ElementOf<Output>;
   const View<Scalar, 4> o(out);
@@ -46,7 +46,7 @@ void chunkwise(const Inputs<ElementOf<Output>>& in, ElementOf<Output> scale, Ind
     share(workspace.executor, chunks * HV, workers, [&](Index task, Index worker) {
       detail::Chunk<Scalar> x(rooms + worker * chunk_room, C, keys, values);
       const Span& tokens = all.chunk[task / HV].tokens;
-      detail::load_chunk<Arch>(in, tokens, task % HV, scale, x);
+      detail::load_chunk<Arch>(in, tokens, task % HV, Scalar(scale), x);
       f(task, tokens, x, rooms + (worker + 1) * chunk_room - C * values);
     });
   };

@@ -40,9 +40,9 @@ SLUICE_COMPILED_KERNEL(forward);
 /// independent columns exists, as `chunkwise`, which finds its parallel work along time. The
 /// choice depends on the shapes alone, so that results do not depend on the number of threads.
 template <class Arch = simd::DefaultArch, Operand Output>
-void forward(const Inputs<ElementOf<Output>>& in, ElementOf<Output> scale, ViewOf<Output> state,
-             Output&& o, const Workspace& workspace = {}, ViewOf<Output> saved = {}) {
-  forward<Arch, ElementOf<Output>>(in, scale, state, o, workspace, saved);
+void forward(const Inputs<ElementOf<Output>>& in, double scale, ViewOf<Output> state, Output&& o,
+             const Workspace& workspace = {}, ViewOf<Output> saved = {}) {
+  forward<Arch, ElementOf<Output>>(in, ElementOf<Output>(scale), state, o, workspace, saved);
 }
 
 }  // namespace sluice::gla

@@ -21,8 +21,8 @@ namespace sluice::gla {
 ///
 /// read as in types.hpp. O(T^2 K V) work. Arguments and errors as `recurrent`.
 template <Operand Output>
-void naive(const Inputs<ElementOf<Output>>& in, ElementOf<Output> scale, ViewOf<Output> state,
-           Output&& output, const Workspace& = {}) {
+void naive(const Inputs<ElementOf<Output>>& in, double scale, ViewOf<Output> state, Output&& output,
+           const Workspace& = {}) {
   using Scalar = ElementOf<Output>;
   const View<Scalar, 4> o(output);
   require_shapes("gla::naive", in, state, o);
@@ -55,7 +55,7 @@ void naive(const Inputs<ElementOf<Output>>& in, ElementOf<Output> scale, ViewOf<
         std::fill_n(out, V, Scalar{0});
         for (Index i = 0; i < K; ++i) {
           remember(in.u ? t : t + 1, i, row.data());
-          const Scalar q = scale * in.q.row(b, t, hq)[i];
+          const Scalar q = Scalar(scale) * in.q.row(b, t, hq)[i];
           const Scalar own = in.u ? in.u.row(h)[i] * in.k.row(b, t, hq)[i] : Scalar{0};
           for (Index j = 0; j < V; ++j)
             out[j] += q * (row[std::size_t(j)] + own * in.v.row(b, t, h)[j]);

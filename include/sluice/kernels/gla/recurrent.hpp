@@ -108,23 +108,24 @@ void advance(const Inputs<Scalar>& in, Index b, Index t, Index h, Scalar scale, 
 /// Source: Yang et al., Gated Linear Attention Transformers with Hardware-Efficient Training,
 /// ICML 2024, eq. 3 (arXiv:2312.06635); the bonus: Peng et al., Eagle and Finch (arXiv:2404.05892).
 template <class Arch = simd::DefaultArch, Operand Output>
-void recurrent(const Inputs<ElementOf<Output>>& in, ElementOf<Output> scale, ViewOf<Output> state,
+void recurrent(const Inputs<ElementOf<Output>>& in, double scale, ViewOf<Output> state,
                Output&& out, const Workspace& = {}) {
-  const View<ElementOf<Output>, 4> o(out);
+  using Scalar = ElementOf<Output>;
+  const View<Scalar, 4> o(out);
   require_shapes("gla::recurrent", in, state, o);
   for (Index n = 0; n < in.sequences(); ++n) {
     const Span tokens = sequence(in, n);
     for (Index t = tokens.begin; t < tokens.end; ++t)
       for (Index h = 0; h < in.v.dim(2); ++h)
-        detail::advance<Arch>(in, tokens.row, t, h, scale, state.row(n, h, 0),
+        detail::advance<Arch>(in, tokens.row, t, h, Scalar(scale), state.row(n, h, 0),
                               o.row(tokens.row, t, h));
   }
 }
 
 /// One token of a stream: `recurrent` for T = 1. Arguments and errors as there.
 template <class Arch = simd::DefaultArch, Operand Output>
-void step(const Inputs<ElementOf<Output>>& in, ElementOf<Output> scale, ViewOf<Output> state,
-          Output&& o, const Workspace& workspace = {}) {
+void step(const Inputs<ElementOf<Output>>& in, double scale, ViewOf<Output> state, Output&& o,
+          const Workspace& workspace = {}) {
   require(in.q.dim(1) == 1, "gla::step", "T", "1", std::to_string(in.q.dim(1)));
   recurrent<Arch>(in, scale, state, o, workspace);
 }

@@ -3,9 +3,11 @@
 /// Losses that are a mean of f(prediction - target) over elements. Summed in double, in order.
 #pragma once
 
-#include <sluice/core/each_row.hpp>
 #include <sluice/core/error.hpp>
 #include <sluice/core/view.hpp>
+#include <sluice/core/workspace.hpp>
+#include <sluice/kernels/common/operand.hpp>
+#include <sluice/kernels/common/rows.hpp>
 
 #include <cmath>
 #include <concepts>
@@ -54,26 +56,16 @@ struct Mean {
   double value, weight;
 };
 
-/// sum(w f(prediction - target)) / sum(w); 0 when no weight is left.
-///
-/// \param prediction  any shape.
-/// \param target      as prediction. Elements of weight 0 are not looked at, and may be NaN.
-/// \param weights     as prediction; without data, all 1.
-/// \throws ShapeError  if the shapes do not agree.
-template <PointwiseLoss F, std::floating_point Scalar, int Rank>
-Mean pointwise_loss(const F& f, const View<const Scalar, Rank>& prediction,
-                    const std::type_identity_t<View<const Scalar, Rank>>& target,
-                    const std::type_identity_t<View<const Scalar, Rank>>& weights) {
-  require_shape("pointwise_loss", "target", target.shape(), prediction.shape(),
-                "to match the prediction");
-  if (weights)
-    require_shape("pointwise_loss", "weights", weights.shape(), prediction.shape(),
-                  "to match the prediction");
-  const Index D = row_length(prediction);
+namespace detail {
+
+template <class Scalar, class F>
+Mean pointwise_rows(const F& f, const common::Rows<3>& rows, const Scalar* prediction,
+                    const Scalar* target, const Scalar* weights) {
   double sum = 0, total = 0;
-  for_each_row(
+  common::for_each_row(
+      rows, 0, rows.count(),
       [&](const Scalar* p, const Scalar* t, const Scalar* w) {
-        for (Index i = 0; i < D; ++i) {
+        for (Index i = 0; i < rows.width; ++i) {
           const double weight = w ? double(w[i]) : 1;
           if (weight == 0) continue;
           sum += weight * f.value(double(p[i]) - double(t[i]));
@@ -84,27 +76,57 @@ Mean pointwise_loss(const F& f, const View<const Scalar, Rank>& prediction,
   return {total == 0 ? 0 : sum / total, total};
 }
 
-/// Adjoint of `pointwise_loss`: dprediction += scale w f'(prediction - target), where scale is the
-/// gradient by the loss divided by `Mean::weight`.
-template <PointwiseLoss F, std::floating_point Scalar, int Rank>
-void pointwise_loss_backward(const F& f, const View<const Scalar, Rank>& prediction,
-                             const std::type_identity_t<View<const Scalar, Rank>>& target,
-                             const std::type_identity_t<View<const Scalar, Rank>>& weights,
-                             double scale,
-                             const std::type_identity_t<View<Scalar, Rank>>& dprediction) {
-  if (!dprediction) return;
-  require_shape("pointwise_loss_backward", "dprediction", dprediction.shape(), prediction.shape(),
-                "to match the prediction");
-  const Index D = row_length(prediction);
-  for_each_row(
+template <class Scalar, class F>
+void pointwise_rows_backward(const F& f, const common::Rows<4>& rows, const Scalar* prediction,
+                             const Scalar* target, const Scalar* weights, double scale,
+                             Scalar* dprediction) {
+  common::for_each_row(
+      rows, 0, rows.count(),
       [&](const Scalar* p, const Scalar* t, const Scalar* w, Scalar* dp) {
-        for (Index i = 0; i < D; ++i) {
+        for (Index i = 0; i < rows.width; ++i) {
           const double weight = w ? double(w[i]) : 1;
           if (weight == 0) continue;
           dp[i] += Scalar(scale * weight * f.slope(double(p[i]) - double(t[i])));
         }
       },
       prediction, target, weights, dprediction);
+}
+
+}  // namespace detail
+
+/// sum(w f(prediction - target)) / sum(w); 0 when no weight is left.
+///
+/// \param prediction  any shape of rank 5 at most.
+/// \param target      as prediction. Elements of weight 0 are not looked at, and may be NaN.
+/// \param weights     as prediction; without data, all 1.
+/// \throws ShapeError  if the shapes do not agree.
+template <PointwiseLoss F, Operand X>
+Mean pointwise_loss(const F& f, const X& prediction, const ConstViewOf<X>& target,
+                    const ConstViewOf<X>& weights, const Workspace& = {}) {
+  const ConstViewOf<X> p(prediction);
+  const auto where = "pointwise_loss", why = "to match the prediction";
+  require_shape(where, "target", target.shape(), p.shape(), why);
+  if (weights) require_shape(where, "weights", weights.shape(), p.shape(), why);
+  return detail::pointwise_rows(f, common::spans_of(p, target, weights), p.data(), target.data(),
+                                weights.data());
+}
+
+/// Adjoint of `pointwise_loss`: dprediction += scale w f'(prediction - target), where scale is the
+/// gradient by the loss divided by `Mean::weight`. Skipped when dprediction has no data.
+///
+/// \throws ShapeError  if the shapes do not agree; nothing has been written then.
+template <PointwiseLoss F, Operand X>
+void pointwise_loss_backward(const F& f, const X& prediction, const ConstViewOf<X>& target,
+                             const ConstViewOf<X>& weights, double scale,
+                             const ViewOf<X>& dprediction, const Workspace& = {}) {
+  if (!dprediction) return;
+  const ConstViewOf<X> p(prediction);
+  const auto where = "pointwise_loss_backward", why = "to match the prediction";
+  require_shape(where, "target", target.shape(), p.shape(), why);
+  if (weights) require_shape(where, "weights", weights.shape(), p.shape(), why);
+  require_shape(where, "dprediction", dprediction.shape(), p.shape(), why);
+  detail::pointwise_rows_backward(f, common::spans_of(p, target, weights, dprediction), p.data(),
+                                  target.data(), weights.data(), scale, dprediction.data());
 }
 
 }  // namespace sluice::kernels

@@ -4,8 +4,12 @@
 /// product of a query and a key depends on how far apart they are.
 #pragma once
 
+#include <sluice/core/compiled.hpp>
 #include <sluice/core/error.hpp>
 #include <sluice/core/view.hpp>
+#include <sluice/core/workspace.hpp>
+#include <sluice/kernels/common/operand.hpp>
+#include <sluice/kernels/common/rows.hpp>
 #include <sluice/simd/batch.hpp>
 
 #include <cmath>
@@ -25,9 +29,11 @@ namespace sluice::kernels {
 ///
 /// \param cosine, sine  [T, P]; overwritten. P is half the width of a head.
 /// \throws ShapeError  if the shapes do not agree; nothing has been written then.
-template <std::floating_point Scalar>
-void rotary_angles(Index position, double base, const View<Scalar, 2>& cosine,
-                   const std::type_identity_t<View<Scalar, 2>>& sine) {
+template <Operand Output>
+void rotary_angles(Index position, double base, Output&& to_cosine, const ViewOf<Output>& sine,
+                   const Workspace& = {}) {
+  using Scalar = ElementOf<Output>;
+  const View<Scalar, 2> cosine(to_cosine);
   require_shape("rotary_angles", "sine", sine.shape(), cosine.shape(), "to match cosine");
   const Index T = cosine.dim(0), P = cosine.dim(1);
   for (Index i = 0; i < P; ++i) {
@@ -42,20 +48,64 @@ void rotary_angles(Index position, double base, const View<Scalar, 2>& cosine,
 
 namespace detail {
 
-/// Calls f(x, y, cosine, sine) for every head; x and y may be of other constness.
-template <class From, class Scalar, class F>
-void for_each_rotated(std::string_view where, const View<From, 4>& x,
-                      const View<const Scalar, 2>& cosine, const View<const Scalar, 2>& sine,
-                      const View<Scalar, 4>& y, const F& f) {
-  const Index B = x.dim(0), T = x.dim(1), H = x.dim(2), K = x.dim(3);
+template <class Scalar, int Rank>
+void require_rotary(std::string_view where, const View<const Scalar, Rank>& x,
+                    const View<const Scalar, 2>& cosine, const View<const Scalar, 2>& sine,
+                    std::string_view name, const View<Scalar, Rank>& y) {
+  static_assert(Rank >= 3, "heads of tokens, [.., T, H, K]");
+  const Index T = x.dim(Rank - 3), K = x.dim(Rank - 1);
   if (K % 2 != 0) require(false, where, "the width of a head", "even", std::to_string(K));
   require_shape(where, "cosine", cosine.shape(), {T, K / 2}, "to match x");
   require_shape(where, "sine", sine.shape(), {T, K / 2}, "to match x");
-  require_shape(where, "y", y.shape(), x.shape(), "to match x");
-  for (Index b = 0; b < B; ++b)
-    for (Index t = 0; t < T; ++t)
-      for (Index h = 0; h < H; ++h) f(x.row(b, t, h), y.row(b, t, h), cosine.row(t), sine.row(t));
+  require_shape(where, name, y.shape(), x.shape(), "to match x");
 }
+
+/// Angles [T, P] as the rows of x [.., T, H, 2 P]: those of a token for all its heads.
+template <int Rank, class T>
+View<T, Rank> angle_rows(const View<T, 2>& angles, const View<T, Rank>& x) noexcept {
+  Shape<Rank> stride{};
+  stride[std::size_t(Rank - 3)] = angles.stride(0);
+  stride[std::size_t(Rank - 1)] = 1;
+  return {angles.data(), x.shape(), stride};
+}
+
+template <class Arch, std::floating_point Scalar>
+void rotary_rows(const common::Rows<4>& rows, const Scalar* x, Scalar* y, const Scalar* cosine,
+                 const Scalar* sine, const Executor& executor) {
+  const Index P = rows.width / 2;
+  common::share_each_row(
+      executor, rows,
+      [P](const Scalar* in, Scalar* out, const Scalar* c, const Scalar* s) {
+        simd::for_each_lane<Arch, Scalar>(P, [=]<class L>(std::type_identity<L>, Index i) {
+          const L a = simd::load<L>(in + i), b = simd::load<L>(in + P + i);
+          const L cos = simd::load<L>(c + i), sin = simd::load<L>(s + i);
+          simd::store(out + i, simd::nmadd(b, sin, L(a * cos)));
+          simd::store(out + P + i, simd::madd(a, sin, L(b * cos)));
+        });
+      },
+      x, y, cosine, sine);
+}
+SLUICE_COMPILED_KERNEL(rotary_rows);
+
+template <class Arch, std::floating_point Scalar>
+void rotary_rows_backward(const common::Rows<4>& rows, const Scalar* dy, Scalar* dx,
+                          const Scalar* cosine, const Scalar* sine, const Executor& executor) {
+  const Index P = rows.width / 2;
+  common::share_each_row(
+      executor, rows,
+      [P](const Scalar* in, Scalar* out, const Scalar* c, const Scalar* s) {
+        simd::for_each_lane<Arch, Scalar>(P, [=]<class L>(std::type_identity<L>, Index i) {
+          const L a = simd::load<L>(in + i), b = simd::load<L>(in + P + i);
+          const L cos = simd::load<L>(c + i), sin = simd::load<L>(s + i);
+          const L da = simd::madd(a, cos, simd::load<L>(out + i));
+          const L db = simd::madd(b, cos, simd::load<L>(out + P + i));
+          simd::store(out + i, simd::madd(b, sin, da));
+          simd::store(out + P + i, simd::nmadd(a, sin, db));
+        });
+      },
+      dy, dx, cosine, sine);
+}
+SLUICE_COMPILED_KERNEL(rotary_rows_backward);
 
 }  // namespace detail
 
@@ -63,53 +113,37 @@ void for_each_rotated(std::string_view where, const View<From, 4>& x,
 ///
 ///     y_i = x_i cos - x_{i + K/2} sin,   y_{i + K/2} = x_{i + K/2} cos + x_i sin
 ///
-/// \param x             [B, T, H, K], K even.
+/// \param x             [.., T, H, K], K even, of rank 5 at most.
 /// \param cosine, sine  [T, K / 2], of `rotary_angles`.
 /// \param y             as x; overwritten. May be x itself.
 /// \throws ShapeError, ArgumentError  if the shapes do not agree or K is odd; nothing has been
 ///                                    written then.
 ///
 /// Source: Su et al., RoFormer, 2021, eq. 34 (arXiv:2104.09864).
-template <class Arch = simd::DefaultArch, std::floating_point Scalar>
-void rotary(const View<const Scalar, 4>& x,
-            const std::type_identity_t<View<const Scalar, 2>>& cosine,
-            const std::type_identity_t<View<const Scalar, 2>>& sine,
-            const std::type_identity_t<View<Scalar, 4>>& y) {
-  const Index P = x.dim(3) / 2;
-  detail::for_each_rotated("rotary", x, cosine, sine, y,
-                           [P](const Scalar* in, Scalar* out, const Scalar* c, const Scalar* s) {
-                             simd::for_each_lane<Arch, Scalar>(
-                                 P, [=]<class L>(std::type_identity<L>, Index i) {
-                                   const L a = simd::load<L>(in + i), b = simd::load<L>(in + P + i);
-                                   const L cos = simd::load<L>(c + i), sin = simd::load<L>(s + i);
-                                   simd::store(out + i, simd::nmadd(b, sin, L(a * cos)));
-                                   simd::store(out + P + i, simd::madd(a, sin, L(b * cos)));
-                                 });
-                           });
+template <class Arch = simd::DefaultArch, Operand Y>
+void rotary(const ConstViewOf<Y>& x, const ConstViewOf<Y, 2>& cosine, const ConstViewOf<Y, 2>& sine,
+            Y&& y, const Workspace& workspace = {}) {
+  const ViewOf<Y> out(y);
+  detail::require_rotary("rotary", x, cosine, sine, "y", out);
+  const auto rows =
+      common::rows_of(x, out, detail::angle_rows(cosine, x), detail::angle_rows(sine, x));
+  detail::rotary_rows<Arch, ElementOf<Y>>(rows, x.data(), out.data(), cosine.data(), sine.data(),
+                                          workspace.executor);
 }
 
 /// Adjoint of `rotary`: turned back, and added to dx. Skipped when dx has no data.
 ///
-/// \param dy  [B, T, H, K], gradient by y.
-template <class Arch = simd::DefaultArch, std::floating_point Scalar>
-void rotary_backward(const View<const Scalar, 4>& dy,
-                     const std::type_identity_t<View<const Scalar, 2>>& cosine,
-                     const std::type_identity_t<View<const Scalar, 2>>& sine,
-                     const std::type_identity_t<View<Scalar, 4>>& dx) {
+/// \param dy  [.., T, H, K], gradient by y.
+template <class Arch = simd::DefaultArch, Operand Y>
+void rotary_backward(const Y& dy, const ConstViewOf<Y, 2>& cosine, const ConstViewOf<Y, 2>& sine,
+                     const ViewOf<Y>& dx, const Workspace& workspace = {}) {
   if (!dx) return;
-  const Index P = dy.dim(3) / 2;
-  detail::for_each_rotated("rotary_backward", dy, cosine, sine, dx,
-                           [P](const Scalar* in, Scalar* out, const Scalar* c, const Scalar* s) {
-                             simd::for_each_lane<Arch, Scalar>(
-                                 P, [=]<class L>(std::type_identity<L>, Index i) {
-                                   const L a = simd::load<L>(in + i), b = simd::load<L>(in + P + i);
-                                   const L cos = simd::load<L>(c + i), sin = simd::load<L>(s + i);
-                                   const L da = simd::madd(a, cos, simd::load<L>(out + i));
-                                   const L db = simd::madd(b, cos, simd::load<L>(out + P + i));
-                                   simd::store(out + i, simd::madd(b, sin, da));
-                                   simd::store(out + P + i, simd::nmadd(a, sin, db));
-                                 });
-                           });
+  const ConstViewOf<Y> grad(dy);
+  detail::require_rotary("rotary_backward", grad, cosine, sine, "dx", dx);
+  const auto rows =
+      common::rows_of(grad, dx, detail::angle_rows(cosine, grad), detail::angle_rows(sine, grad));
+  detail::rotary_rows_backward<Arch, ElementOf<Y>>(rows, grad.data(), dx.data(), cosine.data(),
+                                                   sine.data(), workspace.executor);
 }
 
 }  // namespace sluice::kernels

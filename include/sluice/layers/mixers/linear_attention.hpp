@@ -16,30 +16,6 @@
 
 namespace sluice {
 
-/// What queries and keys go through before their product.
-enum class FeatureMap {
-  identity,
-  relu,
-  elu_plus_one,  ///< that of the paper
-  softplus
-};
-
-/// y = phi(x).
-template <class Scalar, int Rank>
-Variable<Scalar, Rank> activate(FeatureMap map, const Variable<Scalar, Rank>& x) {
-  switch (map) {
-    case FeatureMap::relu:
-      return relu(x);
-    case FeatureMap::elu_plus_one:
-      return elu_plus_one(x);
-    case FeatureMap::softplus:
-      return softplus(x);
-    case FeatureMap::identity:
-      break;
-  }
-  return x;
-}
-
 /// The defaults are those of the paper.
 struct LinearAttentionConfig {
   Index width = 0;         ///< D, of input and output
@@ -47,7 +23,8 @@ struct LinearAttentionConfig {
   Index num_kv_heads = 0;  ///< heads of k and v, shared by groups; 0: num_heads
   double expand_k = 1;     ///< total width of q over D
   double expand_v = 1;     ///< total width of v over D
-  FeatureMap feature_map = FeatureMap::elu_plus_one;
+  /// What queries and keys go through before their product; the default is that of the paper.
+  Activation feature_map = Activation::elu_plus_one;
   bool normalise = true;     ///< whether the weights of a query add up to 1
   bool output_norm = false;  ///< whether RMSNorm works on every head of the output
   double norm_eps = 1e-5;
@@ -110,7 +87,7 @@ struct LinearAttention {
       : config(c),
         qkv(n, rng, {.bias = false, .deviation = c.deviation}),
         o_proj(n.value_width, n.width, rng, {.bias = false, .deviation = c.deviation}) {
-    require(!c.normalise || c.feature_map != FeatureMap::identity, where, "feature_map",
+    require(!c.normalise || c.feature_map != Activation::identity, where, "feature_map",
             "one without negative values where weights are normalised", "identity");
     if (c.output_norm) norm.emplace(n.V(), c.norm_eps);
   }

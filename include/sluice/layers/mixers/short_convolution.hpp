@@ -67,9 +67,12 @@ struct ShortConvolution {
 
   /// x [B, T, D] -> [B, T, D].
   Variable<S, 3> operator()(const Variable<S, 3>& x, State& state) const {
-    const bool silu = activation == Activation::silu;
-    const auto y = short_convolution(x, weight, state.recent, {.bias = bias, .silu = silu});
-    return silu ? y : activate(activation, y);
+    // The kernel fuses silu, which nearly all have.
+    const bool fused = activation == Activation::silu;
+    const auto y =
+        short_convolution(x, weight, state.recent,
+                          {.bias = bias, .activation = fused ? activation : Activation::identity});
+    return fused ? y : activate(activation, y);
   }
 };
 

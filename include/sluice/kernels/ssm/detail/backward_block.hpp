@@ -57,13 +57,10 @@ void prepare_backward(const Inputs<Scalar>& in, const View<const Scalar, 3>& dou
     look_ahead_of<Scalar>(block.tokens.row, t, s, dout, grads.ddt, grads.dz);
     V dy = simd::load_part<V>(dout.row(block.tokens.row, t) + s.first, s.count);
     if (in.z) {
-      constexpr Scalar lowest = simd::exp_lowest<Scalar>;
-      const V z = simd::load_part<V>(in.z.row(block.tokens.row, t) + s.first, s.count);
-      const V bounded = simd::clamp(z, lowest, -lowest);
-      const simd::Logistic<V> gate(bounded);
-      simd::store(rows.gated + at,
-                  V(dy * (gate.value * simd::madd(bounded, gate.complement, V(Scalar{1})))));
-      dy = dy * (simd::max(V(lowest), z) * gate.value);
+      const auto gate =
+          kernels::Silu{}.jet(simd::load_part<V>(in.z.row(block.tokens.row, t) + s.first, s.count));
+      simd::store(rows.gated + at, V(dy * gate.slope));
+      dy = dy * gate.value;
     }
     simd::store(rows.dy + at, dy);
     simd::store(rows.read + at, in.complex ? V(dy + dy) : dy);

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <sluice/core/view.hpp>
+#include <sluice/kernels/activation/functions.hpp>
 #include <sluice/kernels/common/look_ahead.hpp>
 #include <sluice/kernels/common/tokens.hpp>
 #include <sluice/kernels/ssm/detail/number.hpp>
@@ -122,7 +123,8 @@ void finish(const Inputs<Scalar>& in, const Block& block, const Vectors& vectors
       sum = simd::madd(simd::load_part<V>(in.D.data() + s.first, s.count),
                        simd::load_part<V>(in.x.row(block.tokens.row, t) + s.first, s.count), sum);
     if (in.z)
-      sum = sum * simd::silu(simd::load_part<V>(in.z.row(block.tokens.row, t) + s.first, s.count));
+      sum = sum * kernels::Silu{}.value(
+                      simd::load_part<V>(in.z.row(block.tokens.row, t) + s.first, s.count));
     simd::store_part(y.row(block.tokens.row, t) + s.first, sum, s.count);
   });
 }
