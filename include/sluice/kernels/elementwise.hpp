@@ -4,5 +4,8 @@
 #pragma once
 
 #include <sluice/kernels/elementwise/arithmetic.hpp>
+#include <sluice/kernels/elementwise/maximum.hpp>
+#include <sluice/kernels/elementwise/quotient.hpp>
 #include <sluice/kernels/elementwise/rows.hpp>
 #include <sluice/kernels/elementwise/spans.hpp>
+#include <sluice/kernels/elementwise/weighted_sum.hpp>
