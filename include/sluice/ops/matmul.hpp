@@ -49,10 +49,13 @@ requires(A >= 2 && B >= 2 && (A == B || A == 2 || B == 2)) Variable<S, (A > B ? 
   require_shape("matmul", "b", b.shape(), expected, "to match a");
 
   Shape<R> shape;
-  Index batch = 1;
-  for (int i = 0; i < R - 2; ++i)
-    batch *= shape[std::size_t(i)] = A >= B ? a.dim(std::min(i, A - 1)) : b.dim(std::min(i, B - 1));
+  if constexpr (A >= B)
+    shape = a.shape();
+  else
+    shape = b.shape();
   shape[R - 2] = M, shape[R - 1] = N;
+  Index batch = 1;
+  for (std::size_t i = 0; i + 2 < shape.size(); ++i) batch *= shape[i];
   // Rows that all meet one b are one tall matrix.
   const bool tall = B == 2 && !ta;
   const auto of = [=](const auto& x) {

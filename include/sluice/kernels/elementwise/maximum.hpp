@@ -26,9 +26,9 @@ void maximum_span(Index n, const Scalar* a, const Scalar* b, Scalar* y) {
   simd::for_each_lane<Arch, Scalar>(
       n, [=]<class B>(std::type_identity<B>, Index i) SLUICE_INLINE_LAMBDA {
         const B p = simd::load<B>(a + i), q = simd::load<B>(b + i);
-        // The comparison fails where either is NaN, and then q may be the number of the two.
-        simd::store(y + i, simd::select(p != p, p, simd::select(p >= q, p, q)));
-      });
+        // Comparisons fail where either is NaN; of p itself, because not all have an unordered `!=`.
+    simd::store(y + i, simd::select(p == p, simd::select(p >= q, p, q), p));
+  });
 }
 SLUICE_COMPILED_KERNEL(maximum_span);
 

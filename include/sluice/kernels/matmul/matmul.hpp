@@ -12,6 +12,7 @@
 #include <sluice/kernels/matmul/detail/product.hpp>
 
 #include <concepts>
+#include <string_view>
 
 namespace sluice {
 

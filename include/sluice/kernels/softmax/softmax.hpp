@@ -16,7 +16,9 @@
 #include <algorithm>
 #include <cmath>
 #include <concepts>
+#include <cstddef>
 #include <limits>
+#include <string_view>
 #include <type_traits>
 
 namespace sluice::kernels {
@@ -33,7 +35,7 @@ Scalar top_of(Index n, const Scalar* x) noexcept {
   for (; i + 2 * simd::lanes<B> <= n; i += 2 * simd::lanes<B>)
     for (Index k = 0; k < 2; ++k)
       most[k] = simd::max(most[k], simd::load<B>(x + i + k * simd::lanes<B>));
-  Scalar lane[simd::lanes<B>], top = least;
+  Scalar lane[std::size_t(simd::lanes<B>)], top = least;
   simd::store(lane, B(simd::max(most[0], most[1])));
   for (const Scalar l : lane) top = simd::max(top, l);
   for (; i < n; ++i) top = simd::max(top, x[i]);
