@@ -16,14 +16,10 @@
 
 namespace sluice {
 
-/// sum_i weights[i] x[i], in this order. A term of weight 0 is not read, and gets no gradient.
-///
-/// \param weights  numbers, as many as variables.
-/// \param x        from 1 to `kernels::most_terms` variables of one shape.
-/// \throws ArgumentError, ShapeError  if the numbers or the shapes do not agree.
+namespace detail {
+
 template <class S, int R>
-Variable<S, R> weighted_sum(std::span<const std::type_identity_t<S>> weights,
-                            std::span<const Variable<S, R>> x) {
+Variable<S, R> weighted_sum(std::span<const double> weights, std::span<const Variable<S, R>> x) {
   const auto where = "weighted_sum";
   require(x.size() >= 1 && x.size() <= kernels::most_terms, where, "the number of variables",
           text("from 1 to ", kernels::most_terms), x.size());
@@ -36,10 +32,11 @@ Variable<S, R> weighted_sum(std::span<const std::type_identity_t<S>> weights,
   std::array<S, kernels::most_terms> w;
   std::size_t n = 0;
   for (std::size_t i = 0; i < x.size(); ++i) {
-    if (weights[i] == 0) continue;
+    const S weight = static_cast<S>(weights[i]);
+    if (weight == 0) continue;
     terms[n] = with_rows(x[i]);
     matrices[n] = rows(terms[n].value);
-    w[n++] = weights[i];
+    w[n++] = weight;
   }
   Tape<S>& tape = *x[0].tape;
   const auto y = tape.result(
@@ -53,11 +50,25 @@ Variable<S, R> weighted_sum(std::span<const std::type_identity_t<S>> weights,
   return y;
 }
 
+}  // namespace detail
+
+/// sum_i weights[i] x[i], in this order. A term of weight 0 is not read, and gets no gradient.
+///
+/// \param weights  numbers, as many as variables.
+/// \param x        an array, a vector or a span of at least 1 variable, all of one shape; at most
+///                 `kernels::most_terms`.
+/// \throws ArgumentError, ShapeError  if the numbers or the shapes do not agree.
+template <class Variables>
+requires requires(const Variables& x) { std::span(x)[0].tape; }
+auto weighted_sum(std::span<const double> weights, const Variables& x) {
+  using V = std::remove_const_t<typename decltype(std::span(x))::element_type>;
+  return detail::weighted_sum(weights, std::span<const V>(x));
+}
+
 /// The same for a number of them that is written out: weighted_sum({0.5, 0.5}, {a, b}).
 template <class S, int R, std::size_t N>
-Variable<S, R> weighted_sum(const std::type_identity_t<S> (&weights)[N],
-                            const Variable<S, R> (&x)[N]) {
-  return weighted_sum(std::span<const S>(weights), std::span<const Variable<S, R>>(x));
+Variable<S, R> weighted_sum(const double (&weights)[N], const Variable<S, R> (&x)[N]) {
+  return detail::weighted_sum(std::span<const double>(weights), std::span<const Variable<S, R>>(x));
 }
 
 }  // namespace sluice
