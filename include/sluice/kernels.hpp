@@ -13,7 +13,11 @@
 #include <sluice/kernels/heads.hpp>
 #include <sluice/kernels/linear.hpp>
 #include <sluice/kernels/loss.hpp>
+#include <sluice/kernels/matmul.hpp>
 #include <sluice/kernels/norm.hpp>
+#include <sluice/kernels/permute.hpp>
+#include <sluice/kernels/reduce.hpp>
 #include <sluice/kernels/rotary.hpp>
+#include <sluice/kernels/softmax.hpp>
 #include <sluice/kernels/ssd.hpp>
 #include <sluice/kernels/ssm.hpp>

@@ -6,6 +6,7 @@
 #include <sluice/core/each_row.hpp>
 #include <sluice/core/error.hpp>
 #include <sluice/core/operation.hpp>
+#include <sluice/kernels/reduce/sum.hpp>
 
 #include <algorithm>
 #include <array>
@@ -18,7 +19,7 @@ namespace sluice {
 namespace detail {
 
 /// x of at most R axes as R: missing leading axes, and axes of length 1 where `shape` is longer,
-/// have stride 0. The last axis must be as long as in `shape`.
+/// have stride 0. The last axis must be as long as in `shape`, or, missing, 1 there.
 template <int R, class T, int Q>
 View<T, R> spread(const View<T, Q>& x, const Shape<R>& shape) noexcept {
   Shape<R> stride{};
@@ -26,6 +27,7 @@ View<T, R> spread(const View<T, Q>& x, const Shape<R>& shape) noexcept {
     const std::size_t axis = i + std::size_t(R - Q);
     stride[axis] = x.shape()[i] == shape[axis] ? x.strides()[i] : 0;
   }
+  if constexpr (R > 0) stride[R - 1] = 1;
   return {x.data(), shape, stride};
 }
 
@@ -55,8 +57,10 @@ template <class S, int Q, std::size_t N>
 Variable<S, int(N)> broadcast(const Variable<S, Q>& x, const std::array<Index, N>& shape) {
   constexpr int R = int(N);
   static_assert(Q <= R, "x has more axes than the shape");
-  if (detail::common_shape("broadcast", shape, x.shape()) != shape)
-    throw ShapeError("broadcast: x must fit " + to_string(shape) + ", got " + to_string(x.shape()));
+  for (std::size_t i = 0; i < Q; ++i)
+    if (x.shape()[i] != 1 && x.shape()[i] != shape[i + N - Q])
+      throw ShapeError("broadcast: x must fit " + to_string(shape) +
+                       ", axis by axis from the last, got " + to_string(x.shape()));
   const Index n = R == 0 ? 1 : shape[R == 0 ? 0 : R - 1];
   const bool one = row_length(x.value) != n;  // of the last axis, for the whole row
   const auto spread = [=](const auto& view) {
@@ -88,7 +92,10 @@ Variable<S, int(N)> broadcast(const Variable<S, Q>& x, const std::array<Index, N
       [=](auto, const View<const S, R>& dy) {
         walk(
             [=](const S* from, S* to) {
-              for (Index i = 0; i < n; ++i) to[one ? 0 : i] += from[i];
+              if (one)
+                *to += kernels::detail::sum_span<simd::DefaultArch, S>(n, from);
+              else
+                for (Index i = 0; i < n; ++i) to[i] += from[i];
             },
             dy, spread(x.gradient));
       },
