@@ -25,7 +25,7 @@ inline MambaForCausalLM<float> mamba_130m() {
 inline Mamba2ForCausalLM<float> mamba2_130m() {
   Mamba2LMConfig c;
   c.hidden_size = 768, c.num_hidden_layers = 24, c.vocab_size = 50288;
-  c.num_heads = 24, c.head_dim = 64, c.state_size = 128, c.n_groups = 1;
+  c.mixer.num_heads = 24, c.mixer.head_dim = 64, c.mixer.state_size = 128, c.mixer.n_groups = 1;
   c.tie_word_embeddings = true;
   Rng rng(1);
   return {c, rng};

@@ -19,7 +19,7 @@ GLAConfig small(bool tied = false) {
   GLAConfig c;
   c.hidden_size = 16, c.num_hidden_layers = 2, c.vocab_size = 23;
   c.intermediate_size = 20;
-  c.gate_low_rank_dim = 3;
+  c.attn.gate_low_rank_dim = 3;
   c.tie_word_embeddings = tied;
   c.initializer_range = 0.3;  // large enough that every path carries gradient
   return c;
@@ -67,7 +67,7 @@ TEST_CASE("options that are not supported are named", "[model][gla][error]") {
   CHECK(error([](GLAConfig& c) { c.feature_map = "elu"; }) ==
         "GLAForCausalLM: feature_map must be null, relu, sqrelu, sigmoid, logsigmoid, silu, swish "
         "or gelu, got elu");
-  CHECK(error([](GLAConfig& c) { c.use_short_conv = true, c.conv_size = 0; }) ==
+  CHECK(error([](GLAConfig& c) { c.attn.use_short_conv = true, c.attn.conv_size = 0; }) ==
         "ShortConvolution: width must be at least 1, got 0");
   CHECK(error([](GLAConfig& c) { c.vocab_size = 0; }) ==
         "GLAForCausalLM: hidden_size, vocab_size must be above 0, got 16, 0");
@@ -89,7 +89,8 @@ TEST_CASE("a folder with an option that is not supported is refused by name",
 
 TEST_CASE("a folder with every published option comes back", "[model][gla][io]") {
   GLAConfig c = small();
-  c.use_short_conv = true, c.conv_size = 3, c.clamp_min = -0.04, c.feature_map = "sqrelu";
+  c.attn.use_short_conv = true, c.attn.conv_size = 3, c.attn.clamp_min = -0.04,
+  c.feature_map = "sqrelu";
   Rng rng(14);
   const GLAForCausalLM<float> model(c, rng);
   const testing::Folder folder;
@@ -119,7 +120,7 @@ TEST_CASE("a folder with every published option comes back", "[model][gla][io]")
     load_safetensors(folder / "model.safetensors", changed);
     return testing::relative_error(expected, logits_of(changed, ids)) > 1e-4;
   };
-  CHECK(differs([](GLAConfig& o) { o.clamp_min.reset(); }));
+  CHECK(differs([](GLAConfig& o) { o.attn.clamp_min.reset(); }));
   CHECK(differs([](GLAConfig& o) { o.feature_map.reset(); }));
   // Without the option, the tensors of the convolutions are too much.
   testing::write_file(folder / "config.json", head + options + "}");

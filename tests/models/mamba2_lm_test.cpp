@@ -18,8 +18,8 @@ namespace {
 Mamba2LMConfig small(bool tied = false) {
   Mamba2LMConfig c;
   c.hidden_size = 8, c.num_hidden_layers = 2, c.vocab_size = 23;
-  c.num_heads = 4, c.head_dim = 4, c.state_size = 5, c.n_groups = 2;
-  c.time_step_min = 0.1, c.time_step_max = 1;  // so that a few tokens show what is forgotten
+  c.mixer.num_heads = 4, c.mixer.head_dim = 4, c.mixer.state_size = 5, c.mixer.n_groups = 2;
+  c.mixer.dt_min = 0.1, c.mixer.dt_max = 1;  // so that a few tokens show what is forgotten
   c.tie_word_embeddings = tied;
   c.initializer_range = 0.3;
   return c;

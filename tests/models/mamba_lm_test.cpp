@@ -17,8 +17,8 @@ namespace {
 MambaLMConfig small(bool tied = false) {
   MambaLMConfig c;
   c.hidden_size = 8, c.num_hidden_layers = 2, c.vocab_size = 23;
-  c.state_size = 5, c.time_step_rank = 2;
-  c.time_step_min = 0.1, c.time_step_max = 1;  // so that a few tokens show what is forgotten
+  c.mixer.state_size = 5, c.mixer.dt_rank = 2;
+  c.mixer.dt_min = 0.1, c.mixer.dt_max = 1;  // so that a few tokens show what is forgotten
   c.tie_word_embeddings = tied;
   c.initializer_range = 0.3;
   return c;

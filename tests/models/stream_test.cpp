@@ -37,7 +37,7 @@ Rows rows_model() {
 
 Text text_model() {
   MambaLMConfig c;
-  c.hidden_size = 8, c.num_hidden_layers = 2, c.vocab_size = 11, c.state_size = 4;
+  c.hidden_size = 8, c.num_hidden_layers = 2, c.vocab_size = 11, c.mixer.state_size = 4;
   Rng rng(2);
   return Text(c, rng);
 }

@@ -18,6 +18,9 @@
 ///       }
 ///     };
 ///
+/// A configuration nests that of its layers, which list the keys that are theirs, in the same file:
+/// `field("", &Config::mixer)`.
+///
 /// An option that is absent, null, or "auto" where a text does not belong, keeps the member's
 /// initial value. Members are bool, integers,
 /// floating-point numbers, std::string, std::array of these, or std::optional of them. Keys in
@@ -122,13 +125,18 @@ struct ValueOf<std::optional<T>> {
   using type = T;
 };
 
-/// Fills a configuration from a JSON object that came from `file`.
-template <Configuration Config>
-Config read_config(const nlohmann::json& json, const std::string& file) {
-  Config config;
-  const auto read = [&](const auto& key, bool needed) {
-    auto& member = config.*key.pointer;
-    using T = typename ValueOf<std::remove_cvref_t<decltype(member)>>::type;
+/// Reads one key of a JSON object that came from `file` into a member of `config`, or all keys of a
+/// member that lists its own.
+template <class Config, class Key>
+void read_key(const nlohmann::json& json, const std::string& file, Config& config, const Key& key,
+              bool needed) {
+  auto& member = config.*key.pointer;
+  using Member = std::remove_cvref_t<decltype(member)>;
+  if constexpr (requires { Member::options(); }) {
+    std::apply([&](const auto&... keys) { (read_key(json, file, member, keys, false), ...); },
+               Member::options());
+  } else {
+    using T = typename ValueOf<Member>::type;
     const auto found = json.find(std::string(key.name));
     const auto name = "key " + in_quotes(key.name);
     const bool automatic =
@@ -140,9 +148,17 @@ Config read_config(const nlohmann::json& json, const std::string& file) {
     if (!read_value(*found, member))
       throw CheckpointError(file + ": " + name + " must be " + kind_name<T>() + ", got " +
                             in_quotes(found->dump(-1, ' ', true)));
-  };
-  std::apply([&](const auto&... keys) { (read(keys, true), ...); }, Config::required());
-  std::apply([&](const auto&... keys) { (read(keys, false), ...); }, Config::options());
+  }
+}
+
+/// Fills a configuration from a JSON object that came from `file`.
+template <Configuration Config>
+Config read_config(const nlohmann::json& json, const std::string& file) {
+  Config config;
+  std::apply([&](const auto&... keys) { (read_key(json, file, config, keys, true), ...); },
+             Config::required());
+  std::apply([&](const auto&... keys) { (read_key(json, file, config, keys, false), ...); },
+             Config::options());
   return config;
 }
 

@@ -8,8 +8,8 @@
 #include <sluice/layers/mixers/linear_attention.hpp>
 #include <sluice/layers/mixers/mamba.hpp>
 #include <sluice/layers/mixers/mamba2.hpp>
+#include <sluice/layers/mixers/mamba_family.hpp>
 #include <sluice/layers/mixers/own_past.hpp>
 #include <sluice/layers/mixers/recent_rows.hpp>
 #include <sluice/layers/mixers/retention.hpp>
 #include <sluice/layers/mixers/short_convolution.hpp>
-#include <sluice/layers/mixers/time_step.hpp>

@@ -36,6 +36,23 @@ struct GatedLinearAttentionConfig {
   bool elementwise_affine = true;  ///< whether the norm has a weight
   double norm_eps = 1e-5;
   double deviation = 0.02;  ///< of the initial weights
+
+  /// The keys of a `config.json` that are this layer's.
+  static constexpr auto options() {
+    using C = GatedLinearAttentionConfig;
+    return std::tuple{field("num_heads", &C::num_heads),
+                      field("num_kv_heads", &C::num_kv_heads),
+                      field("expand_k", &C::expand_k),
+                      field("expand_v", &C::expand_v),
+                      field("gate_low_rank_dim", &C::gate_low_rank_dim),
+                      field("gate_logit_normalizer", &C::gate_logit_normalizer),
+                      field("clamp_min", &C::clamp_min),
+                      field("use_short_conv", &C::use_short_conv),
+                      field("conv_size", &C::conv_size),
+                      field("use_output_gate", &C::use_output_gate),
+                      field("fuse_norm", &C::fuse_norm),
+                      field("elementwise_affine", &C::elementwise_affine)};
+  }
 };
 
 /// A map through a narrow middle; members are called "0" and "1", as in published checkpoints.

@@ -6,8 +6,8 @@
 #include <sluice/core/error.hpp>
 #include <sluice/core/fields.hpp>
 #include <sluice/layers/feed_forward/linear.hpp>
+#include <sluice/layers/mixers/mamba_family.hpp>
 #include <sluice/layers/mixers/short_convolution.hpp>
-#include <sluice/layers/mixers/time_step.hpp>
 #include <sluice/ops/poles.hpp>
 #include <sluice/ops/selective_scan.hpp>
 #include <sluice/ops/slice.hpp>
@@ -31,6 +31,14 @@ struct MambaConfig {
   double dt_floor = 1e-4;              ///< and at least this
   double dt_scale = 1;                 ///< initial dt_proj is uniform within dt_scale / sqrt(R)
   double out_scale = 1;                ///< the initial out_proj is multiplied by this
+
+  /// The keys of a `config.json` that are this layer's.
+  static constexpr auto options() {
+    using C = MambaConfig;
+    return std::tuple_cat(
+        mamba_family_options<C>(),
+        std::tuple{field("time_step_rank", &C::dt_rank), field("time_step_scale", &C::dt_scale)});
+  }
 };
 
 /// y = W_o (scan(x, dt, A, B, C) + D x) (.) silu(z),

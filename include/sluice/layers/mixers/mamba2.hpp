@@ -6,8 +6,8 @@
 #include <sluice/core/error.hpp>
 #include <sluice/core/fields.hpp>
 #include <sluice/layers/feed_forward/linear.hpp>
+#include <sluice/layers/mixers/mamba_family.hpp>
 #include <sluice/layers/mixers/short_convolution.hpp>
-#include <sluice/layers/mixers/time_step.hpp>
 #include <sluice/layers/norms/rms_norm.hpp>
 #include <sluice/ops/heads.hpp>
 #include <sluice/ops/slice.hpp>
@@ -39,6 +39,14 @@ struct Mamba2Config {
   double dt_floor = 1e-4;              ///< and at least this
   double A_low = 1, A_high = 16;       ///< initial -A, uniform
   double out_scale = 1;                ///< the initial out_proj is multiplied by this
+
+  /// The keys of a `config.json` that are this layer's.
+  static constexpr auto options() {
+    using C = Mamba2Config;
+    return std::tuple_cat(mamba_family_options<C>(), std::tuple{field("num_heads", &C::num_heads),
+                                                                field("head_dim", &C::head_dim),
+                                                                field("n_groups", &C::n_groups)});
+  }
 };
 
 /// y = W_o norm(ssd(x, dt, B, C) + D x, z),   [z, x | B | C, dt] = W_i u,   x | B | C convolved.

@@ -18,17 +18,12 @@ namespace sluice {
 /// the published code makes its layers without asking them.
 struct GLAConfig {
   Index hidden_size = 0, num_hidden_layers = 0, vocab_size = 0;
-  Index num_heads = 4;
-  std::optional<Index> num_kv_heads, intermediate_size;
+  GatedLinearAttentionConfig attn = {};  ///< its width, norm_eps and deviation are set by these
+  std::optional<Index> intermediate_size;
   Index hidden_ratio = 4;
-  double expand_k = 0.5, expand_v = 1, norm_eps = 1e-6, initializer_range = 0.02;
-  Index gate_low_rank_dim = 16;
-  double gate_logit_normalizer = 16;
-  bool use_output_gate = true, fuse_norm = true, tie_word_embeddings = false;
-  bool elementwise_affine = true, use_short_conv = false;
-  Index conv_size = 4;
+  double norm_eps = 1e-6, initializer_range = 0.02;
+  bool tie_word_embeddings = false;
   std::string hidden_act = "swish";
-  std::optional<double> clamp_min;
   std::optional<std::string> feature_map;
 
   static constexpr auto required() {
@@ -39,24 +34,13 @@ struct GLAConfig {
   }
   static constexpr auto options() {
     using C = GLAConfig;
-    return std::tuple{field("num_heads", &C::num_heads),
-                      field("num_kv_heads", &C::num_kv_heads),
+    return std::tuple{field("", &C::attn),
                       field("intermediate_size", &C::intermediate_size),
                       field("hidden_ratio", &C::hidden_ratio),
-                      field("expand_k", &C::expand_k),
-                      field("expand_v", &C::expand_v),
                       field("norm_eps", &C::norm_eps),
                       field("initializer_range", &C::initializer_range),
-                      field("gate_low_rank_dim", &C::gate_low_rank_dim),
-                      field("gate_logit_normalizer", &C::gate_logit_normalizer),
-                      field("use_output_gate", &C::use_output_gate),
-                      field("fuse_norm", &C::fuse_norm),
                       field("tie_word_embeddings", &C::tie_word_embeddings),
-                      field("elementwise_affine", &C::elementwise_affine),
-                      field("use_short_conv", &C::use_short_conv),
-                      field("conv_size", &C::conv_size),
                       field("hidden_act", &C::hidden_act),
-                      field("clamp_min", &C::clamp_min),
                       field("feature_map", &C::feature_map)};
   }
 };
@@ -114,19 +98,9 @@ struct GLAForCausalLM : CausalLM<GLABlock<S>, detail::GLANames> {
   }
 
   static GatedLinearAttentionConfig mixer(const Config& c) {
-    GatedLinearAttentionConfig m;
-    m.width = c.hidden_size;
-    m.num_heads = c.num_heads;
-    m.num_kv_heads = c.num_kv_heads.value_or(0);
-    m.expand_k = c.expand_k, m.expand_v = c.expand_v;
-    m.gate_low_rank_dim = c.gate_low_rank_dim;
-    m.gate_logit_normalizer = c.gate_logit_normalizer;
-    m.clamp_min = c.clamp_min;
+    auto m = c.attn;
+    m.width = c.hidden_size, m.norm_eps = c.norm_eps, m.deviation = c.initializer_range;
     if (c.feature_map) m.feature_map = *detail::fla_activation(*c.feature_map);
-    m.use_short_conv = c.use_short_conv, m.conv_size = c.conv_size;
-    m.use_output_gate = c.use_output_gate, m.fuse_norm = c.fuse_norm;
-    m.elementwise_affine = c.elementwise_affine;
-    m.norm_eps = c.norm_eps, m.deviation = c.initializer_range;
     return m;
   }
 

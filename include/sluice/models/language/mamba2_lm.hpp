@@ -8,26 +8,20 @@
 
 #include <array>
 #include <limits>
-#include <string>
 #include <string_view>
 #include <tuple>
 
 namespace sluice {
 
 /// The keys of a Mamba-2 `config.json`.
-struct Mamba2LMConfig : MambaFamilyConfig {
-  Index num_heads = 128, head_dim = 64, state_size = 128, n_groups = 8;
+struct Mamba2LMConfig : MambaFamilyConfig<Mamba2Config> {
   std::array<double, 2> time_step_limit{0, std::numeric_limits<double>::infinity()};
-  bool tie_word_embeddings = false;
+
+  Mamba2LMConfig() { mixer.num_heads = 128, mixer.n_groups = 8; }
 
   static constexpr auto options() {
-    using C = Mamba2LMConfig;
-    return std::tuple_cat(
-        MambaFamilyConfig::options(),
-        std::tuple{field("num_heads", &C::num_heads), field("head_dim", &C::head_dim),
-                   field("state_size", &C::state_size), field("n_groups", &C::n_groups),
-                   field("time_step_limit", &C::time_step_limit),
-                   field("tie_word_embeddings", &C::tie_word_embeddings)});
+    return std::tuple_cat(MambaFamilyConfig::options(),
+                          std::tuple{field("time_step_limit", &Mamba2LMConfig::time_step_limit)});
   }
 };
 
@@ -43,17 +37,15 @@ struct Mamba2ForCausalLM : MambaBackbone<Mamba2<S>> {
 
   /// \throws ArgumentError  for an option of the published code that is not supported.
   Mamba2ForCausalLM(const Config& c, Rng& rng)
-      : MambaBackbone<Mamba2<S>>(architecture, c, c.tie_word_embeddings, mixer(c), rng) {}
+      : MambaBackbone<Mamba2<S>>(architecture, c, mixer(c), rng) {}
 
  private:
   static Mamba2Config mixer(const Config& c) {
     const Index inner = detail::mamba_inner(architecture, c);
-    require(c.num_heads > 0 && inner == c.num_heads * c.head_dim, architecture,
-            "num_heads * head_dim", "expand * hidden_size = " + std::to_string(inner),
-            std::to_string(c.num_heads) + " * " + std::to_string(c.head_dim));
-    auto m = detail::mamba_mixer<Mamba2Config>(architecture, c);
-    m.num_heads = c.num_heads, m.head_dim = c.head_dim;
-    m.state_size = c.state_size, m.n_groups = c.n_groups;
+    auto m = detail::mamba_mixer(architecture, c);
+    require(m.num_heads > 0 && inner == m.num_heads * m.head_dim, architecture,
+            "num_heads * head_dim", text("expand * hidden_size = ", inner),
+            text(m.num_heads, " * ", m.head_dim));
     m.dt_low = c.time_step_limit[0], m.dt_high = c.time_step_limit[1];
     m.norm_eps = c.layer_norm_epsilon;
     m.norm_before_gate = m.norm_by_group = false;

@@ -1,14 +1,27 @@
 // SPDX-License-Identifier: MIT
 /// \file
-/// How the step sizes of the Mamba family begin.
+/// What the mixers of the Mamba family share: how step sizes begin, and the keys of their files.
 #pragma once
 
+#include <sluice/core/fields.hpp>
 #include <sluice/core/random.hpp>
 
 #include <algorithm>
 #include <cmath>
+#include <tuple>
 
-namespace sluice::detail {
+namespace sluice {
+
+/// The keys of a `config.json` that the mixers of the Mamba family share.
+template <class C>
+constexpr auto mamba_family_options() {
+  return std::tuple{field("state_size", &C::state_size),   field("conv_kernel", &C::conv_kernel),
+                    field("use_conv_bias", &C::conv_bias), field("use_bias", &C::bias),
+                    field("time_step_min", &C::dt_min),    field("time_step_max", &C::dt_max),
+                    field("time_step_floor", &C::dt_floor)};
+}
+
+namespace detail {
 
 /// A bias whose softplus is a step size, drawn uniformly in the logarithm, for a configuration with
 /// the members
@@ -25,4 +38,6 @@ double draw_time_step_bias(const Config& c, Rng& rng) {
   return dt + std::log(-std::expm1(-dt));
 }
 
-}  // namespace sluice::detail
+}  // namespace detail
+
+}  // namespace sluice
