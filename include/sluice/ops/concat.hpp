@@ -11,7 +11,9 @@
 #include <algorithm>
 #include <concepts>
 #include <cstddef>
+#include <iterator>
 #include <span>
+#include <string_view>
 #include <type_traits>
 
 namespace sluice {

@@ -17,8 +17,8 @@ namespace sluice {
 ///
 /// \throws ArgumentError  if there is no such axis, or a number is below 0.
 template <class S, int R>
-Variable<S, R> pad(const Variable<S, R>& x, int axis, Index before, Index after,
-                   std::type_identity_t<S> value = 0) {
+requires(R > 0) Variable<S, R> pad(const Variable<S, R>& x, int axis, Index before, Index after,
+                                   std::type_identity_t<S> value = 0) {
   require(axis >= 0 && axis < R, "pad", "axis", text("from 0 to ", R - 1), axis);
   require(before >= 0, "pad", "before", "at least 0", before);
   require(after >= 0, "pad", "after", "at least 0", after);

@@ -91,7 +91,7 @@ Variable<S, 0> scaled_sum(const Variable<S, R>& x, S factor) {
 ///
 /// \throws ArgumentError  if there is no such axis.
 template <class S, int R>
-Variable<S, R - 1> sum(const Variable<S, R>& x, int axis) {
+requires(R > 0) Variable<S, R - 1> sum(const Variable<S, R>& x, int axis) {
   require(axis >= 0 && axis < R, "sum", "axis", text("from 0 to ", R - 1), axis);
   return detail::scaled_sum(x, axis, S(1));
 }
@@ -100,7 +100,7 @@ Variable<S, R - 1> sum(const Variable<S, R>& x, int axis) {
 ///
 /// \throws ArgumentError  if there is no such axis.
 template <class S, int R>
-Variable<S, R - 1> mean(const Variable<S, R>& x, int axis) {
+requires(R > 0) Variable<S, R - 1> mean(const Variable<S, R>& x, int axis) {
   require(axis >= 0 && axis < R, "mean", "axis", text("from 0 to ", R - 1), axis);
   return detail::scaled_sum(x, axis, 1 / S(x.dim(axis)));
 }

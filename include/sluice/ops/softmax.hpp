@@ -11,7 +11,7 @@ namespace sluice {
 /// exp(x) / sum(exp(x)) over the last axis, see `kernels::softmax`: elements of minus infinity give
 /// exactly 0, and a row of nothing else gives zeros rather than NaN.
 template <class S, int R>
-Variable<S, R> softmax(const Variable<S, R>& source) {
+requires(R > 0) Variable<S, R> softmax(const Variable<S, R>& source) {
   const auto x = with_rows(source);
   return operation(
       x.shape(),
@@ -24,7 +24,7 @@ Variable<S, R> softmax(const Variable<S, R>& source) {
 
 /// x - log(sum(exp(x))) over the last axis, see `kernels::log_softmax`.
 template <class S, int R>
-Variable<S, R> log_softmax(const Variable<S, R>& source) {
+requires(R > 0) Variable<S, R> log_softmax(const Variable<S, R>& source) {
   const auto x = with_rows(source);
   return operation(
       x.shape(),

@@ -63,7 +63,7 @@ void products(const View<const Scalar, 3>& a, bool transpose_a, const View<const
 }
 SLUICE_COMPILED_KERNEL(products);
 
-/// Throws ShapeError unless a, b and y agree; gives [M, N, K].
+/// Throws ShapeError unless a, b and y, or what has its shape, agree.
 template <class Scalar>
 void require_matmul(std::string_view where, const View<const Scalar, 3>& a,
                     const View<const Scalar, 3>& b, const MatmulOptions& options,

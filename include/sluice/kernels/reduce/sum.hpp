@@ -4,6 +4,7 @@
 /// in parts, so that the rounding error does not grow with their length.
 #pragma once
 
+#include <sluice/core/assert.hpp>
 #include <sluice/core/compiled.hpp>
 #include <sluice/core/error.hpp>
 #include <sluice/core/view.hpp>
@@ -93,6 +94,7 @@ void sum_axis(const ConstViewOf<Y, 4>& x, ElementOf<Y> factor, Y&& y,
   const ViewOf<Y, 3> out(y);
   const Index row = x.dim(2) * x.dim(3);
   require_shape("sum_axis", "y", out.shape(), {x.dim(0), x.dim(2), x.dim(3)}, "to match x");
+  SLUICE_ASSERT(out.contiguous());
   Scratch scratch(workspace);
   Scalar* const part =
       x.dim(1) <= detail::sum_part ? nullptr : scratch.template allocate<Scalar>(row);
