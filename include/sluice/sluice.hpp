@@ -34,6 +34,7 @@
 #include <sluice/kernels/conv/backward.hpp>
 #include <sluice/kernels/conv/forward.hpp>
 #include <sluice/kernels/conv/naive.hpp>
+#include <sluice/kernels/conv/naive_backward.hpp>
 #include <sluice/kernels/conv/types.hpp>
 #include <sluice/kernels/dropout/dropout.hpp>
 #include <sluice/kernels/elementwise/arithmetic.hpp>
@@ -45,6 +46,7 @@
 #include <sluice/kernels/gla/chunkwise.hpp>
 #include <sluice/kernels/gla/forward.hpp>
 #include <sluice/kernels/gla/naive.hpp>
+#include <sluice/kernels/gla/naive_backward.hpp>
 #include <sluice/kernels/gla/normaliser.hpp>
 #include <sluice/kernels/gla/recurrent.hpp>
 #include <sluice/kernels/gla/types.hpp>
@@ -64,6 +66,7 @@
 #include <sluice/kernels/ssm/chunkwise.hpp>
 #include <sluice/kernels/ssm/forward.hpp>
 #include <sluice/kernels/ssm/naive.hpp>
+#include <sluice/kernels/ssm/naive_backward.hpp>
 #include <sluice/kernels/ssm/poles.hpp>
 #include <sluice/kernels/ssm/recurrent.hpp>
 #include <sluice/kernels/ssm/types.hpp>
