@@ -108,6 +108,18 @@ Gradients<Scalar> gradients(const Problem<Scalar>& p, const Workspace& workspace
   return g;
 }
 
+/// The same by the definition; of dx, 1 is there before if `added`.
+template <class Scalar>
+Gradients<Scalar> naive_gradients(const Problem<Scalar>& p, bool added) {
+  Gradients<Scalar> g{p.x, p.dstate, p.weight, p.bias};
+  g.dx.setConstant(added ? Scalar(1) : std::numeric_limits<Scalar>::quiet_NaN());
+  g.dweight.setZero(), g.dbias.setZero();
+  conv::Gradients<Scalar> to{.dx = g.dx, .dweight = g.dweight, .dbias = g.dbias};
+  to.accumulate = added;
+  conv::naive_backward(p.inputs(), p.state, p.dy, g.dstate, to);
+  return g;
+}
+
 template <class Scalar>
 Tensor<Scalar, 3> sequence(const Tensor<Scalar, 3>& x, Index n) {
   return x.slice(Eigen::array<Index, 3>{n, 0, 0},
@@ -202,6 +214,46 @@ TEST_CASE("gradients of the convolution are its differences", "[conv][gradient]"
       require_close("dweight", differences(p.weight, loss), g.dweight, 1e-7);
       require_close("dbias", differences(p.bias, loss), g.dbias, 1e-7);
     }
+}
+
+TEMPLATE_TEST_CASE("gradients of the convolution are those of the definition", "[conv][gradient]",
+                   float, double) {
+  // Sums over time and rows of a few hundred products.
+  const double limit = sizeof(TestType) == 8 ? 1e-13 : 1e-5;
+  const std::vector<Index> none, starts{0, 0, 3, 150, 150, 151, 290};
+  std::vector<std::pair<Size, std::vector<Index>>> cases;
+  for (const Size& n : sizes) cases.push_back({n, none});
+  for (const Index W : {1, 4, 9}) cases.push_back({{1, 290, 11, W}, starts});
+  for (const auto& [n, cuts] : cases)
+    for (const bool silu : {false, true}) {
+      CAPTURE(n.B, n.T, n.D, n.W, silu, cuts.size());
+      const Problem<TestType> p(n, true, silu, cuts);
+      const auto expected = naive_gradients(p, false), got = gradients(p);
+      require_close("dx", expected.dx, got.dx, limit);
+      require_close("dstate", expected.dstate, got.dstate, limit);
+      require_close("dweight", expected.dweight, got.dweight, limit);
+      require_close("dbias", expected.dbias, got.dbias, limit);
+      const Tensor<TestType, 3> less_one = naive_gradients(p, true).dx - p.x.constant(TestType(1));
+      require_close("dx added", expected.dx, less_one, limit);
+    }
+}
+
+TEST_CASE("the definition's gradients are its differences", "[conv][gradient]") {
+  for (const bool silu : {false, true}) {
+    Problem<double> p({1, 9, 2, 4}, true, silu, {0, 2, 2, 9});
+    const auto g = naive_gradients(p, false);
+    const auto loss = [&] {
+      const auto r = run(p, naive);
+      double sum = 0;
+      for (Index i = 0; i < r.y.size(); ++i) sum += r.y.data()[i] * p.dy.data()[i];
+      for (Index i = 0; i < r.state.size(); ++i) sum += r.state.data()[i] * p.dstate.data()[i];
+      return sum;
+    };
+    require_close("dx", differences(p.x, loss), g.dx, 1e-7);
+    require_close("dstate", differences(p.state, loss), g.dstate, 1e-7);
+    require_close("dweight", differences(p.weight, loss), g.dweight, 1e-7);
+    require_close("dbias", differences(p.bias, loss), g.dbias, 1e-7);
+  }
 }
 
 TEST_CASE("a gradient by x is added where that is asked for", "[conv][gradient]") {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "support/catch.hpp"
+#include "support/differences.hpp"
 #include "support/gla_problem.hpp"
 
 #include <sluice/parallel/thread_team.hpp>
@@ -97,6 +98,41 @@ TEST_CASE("gradients equal central differences", "[gla][gradient]") {
             kind == GateKind::constant ? p.g_constant.size() : 0);
       check("u", p.u.data(), analytic.du.data(), bonus ? p.u.size() : 0);
     }
+}
+
+TEST_CASE("the reference gradients equal central differences", "[gla][gradient]") {
+  const double h = 1e-6, limit = 1e-7;  // as above
+  for (const GateKind kind : kinds)
+    for (const bool bonus : {false, true}) {
+      GlaProblem<double> p({1, 7, 1, 2, 3, 4}, kind, bonus, 1.);
+      const auto expected = reference_gradients(p);
+      const auto check = [&](const char* name, auto& x, const auto& gradient) {
+        CAPTURE(name, int(kind), bonus);
+        const auto slopes = differences(
+            x, [&] { return loss(p); }, h);
+        REQUIRE(largest_error(slopes, gradient) <= limit);
+      };
+      check("q", p.q, expected.dq), check("k", p.k, expected.dk), check("v", p.v, expected.dv);
+      check("state", p.state, expected.dstate);
+      if (kind == GateKind::vector) check("g", p.g, expected.dg);
+      if (kind == GateKind::scalar) check("g", p.g_scalar, expected.dg_scalar);
+      if (kind == GateKind::constant) check("g", p.g_constant, expected.dg_constant);
+      if (bonus) check("u", p.u, expected.du);
+    }
+}
+
+TEMPLATE_TEST_CASE("packed sequences have the gradients of the definition", "[gla][gradient]",
+                   float, double) {
+  for (const GateKind kind : kinds)
+    for (const bool bonus : {false, true})
+      for (const double strongest : {0.1, 8., 120.}) {
+        CAPTURE(int(kind), bonus, strongest);
+        GlaProblem<TestType> p({1, 100, 1, 2, 5, 7}, kind, bonus, TestType(strongest));
+        p.cu_seqlens = {0, 3, 3, 40, 99, 100};
+        p.state = uniform<TestType, 4>({5, 2, 5, 7}, -1, 1, 31);
+        p.dstate = uniform<TestType, 4>({5, 2, 5, 7}, -1, 1, 32);
+        require_gradients_match(p);
+      }
 }
 
 TEMPLATE_TEST_CASE("the gate gradient holds at every strength of decay", "[gla][gradient]", float,

@@ -158,65 +158,36 @@ GlaGradients<Scalar> backward(const GlaProblem<Scalar>& p, const Workspace& work
   return r;
 }
 
-/// The gradients token by token, in long double, straight from the recurrence.
+/// The gradients by the definition, in long double. `dg` is by every token and channel, whatever
+/// the kind of the gate.
 template <class Scalar>
 GlaGradients<double> reference_gradients(const GlaProblem<Scalar>& p) {
   using Real = long double;
-  const auto wide = p.template as<double>();
-  GlaGradients<double> r(wide);
-  const auto [B, T, H, HV, K, V] = p.n;
-  const auto in = p.inputs();
-  for (Index b = 0; b < B; ++b)
-    for (Index h = 0; h < HV; ++h) {
-      const Index hq = h / (HV / H);
-      const auto decay = [&, b = b, h = h](Index t, Index i) -> Real {
-        if (p.kind == gla::GateKind::none) return 1;
-        return std::exp(Real(in.g.row(b, t, h)[p.kind == gla::GateKind::vector ? i : 0]));
-      };
-      std::vector<std::vector<Real>> S(std::size_t(T + 1), std::vector<Real>(std::size_t(K * V)));
-      std::vector<Real> D(std::size_t(K * V));
-      const auto at = [V = V](Index i, Index j) { return std::size_t(i * V + j); };
-      for (Index i = 0; i < K; ++i)
-        for (Index j = 0; j < V; ++j) {
-          S[0][at(i, j)] = p.state(b, h, i, j);
-          D[at(i, j)] = p.dstate(b, h, i, j);
-          for (Index t = 0; t < T; ++t)
-            S[std::size_t(t + 1)][at(i, j)] = decay(t, i) * S[std::size_t(t)][at(i, j)] +
-                                              Real(p.k(b, t, hq, i)) * p.v(b, t, h, j);
-        }
-      for (Index t = T; t-- > 0;) {
-        Real a = 0, m = 0;
-        for (Index j = 0; j < V; ++j) a += Real(p.dout(b, t, h, j)) * p.v(b, t, h, j) * p.scale;
-        for (Index i = 0; i < K; ++i) m += Real(p.u(h, i)) * p.q(b, t, hq, i) * p.k(b, t, hq, i);
-        const auto& read = S[std::size_t(p.bonus ? t : t + 1)];
-        for (Index i = 0; i < K; ++i) {
-          const Real q = p.q(b, t, hq, i), k = p.k(b, t, hq, i), u = p.u(h, i), d = decay(t, i);
-          Real dq = 0, dk = 0, dg = 0;
-          for (Index j = 0; j < V; ++j) {
-            const Real cotangent = p.scale * Real(p.dout(b, t, h, j));
-            if (!p.bonus) D[at(i, j)] += q * cotangent;
-            dq += read[at(i, j)] * cotangent;
-            dk += D[at(i, j)] * p.v(b, t, h, j);
-            dg += d * S[std::size_t(t)][at(i, j)] * D[at(i, j)];
-            r.dv(b, t, h, j) += double(D[at(i, j)] * k);
-            D[at(i, j)] *= d;
-            if (p.bonus) D[at(i, j)] += q * cotangent;
-          }
-          if (p.bonus) dq += a * u * k, dk += a * u * q, r.du(h, i) += double(a * q * k);
-          r.dq(b, t, hq, i) += double(dq);
-          r.dk(b, t, hq, i) += double(dk);
-          r.dg(b, t, h, i) = double(dg);
-          r.dg_scalar(b, t, h) += double(dg);
-          r.dg_constant(h) += double(dg);
-        }
-        if (p.bonus)
-          for (Index j = 0; j < V; ++j)
-            r.dv(b, t, h, j) += double(p.scale * m * Real(p.dout(b, t, h, j)));
-      }
-      for (Index i = 0; i < K; ++i)
-        for (Index j = 0; j < V; ++j) r.dstate(b, h, i, j) = double(D[at(i, j)]);
-    }
-  return r;
+  const auto wide = p.template as<Real>();
+  GlaGradients<Real> r(wide);
+  gla::naive_backward(wide.inputs(), double(p.scale), wide.state, wide.dout, r.dstate,
+                      r.views(wide));
+  auto every = wide;  // the same gate, written out
+  every.kind = gla::GateKind::vector;
+  const auto in = wide.inputs();
+  for (Index b = 0; b < p.n.B; ++b)
+    for (Index t = 0; t < p.n.T; ++t)
+      for (Index h = 0; h < p.n.HV; ++h)
+        for (Index i = 0; i < p.n.K; ++i)
+          every.g(b, t, h, i) = p.kind == gla::GateKind::none
+                                    ? Real(0)
+                                    : in.g.row(b, t, h)[p.kind == gla::GateKind::vector ? i : 0];
+  GlaGradients<Real> e(every);
+  gla::naive_backward(every.inputs(), double(p.scale), every.state, every.dout, e.dstate,
+                      {.dg = e.dg});
+  GlaGradients<double> out(p.template as<double>());
+  const auto copy = [](const auto& from, auto& to) {
+    for (Index i = 0; i < from.size(); ++i) to.data()[i] = double(from.data()[i]);
+  };
+  copy(r.dq, out.dq), copy(r.dk, out.dk), copy(r.dv, out.dv), copy(e.dg, out.dg);
+  copy(r.dstate, out.dstate), copy(r.du, out.du);
+  copy(r.dg_scalar, out.dg_scalar), copy(r.dg_constant, out.dg_constant);
+  return out;
 }
 
 /// The largest difference, relative to the largest expected entry; infinite on NaN.

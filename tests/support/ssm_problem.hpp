@@ -10,7 +10,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <complex>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -202,107 +201,18 @@ SsmOperands<Scalar> gradients(const SsmCase& c, const SsmOperands<Scalar>& o,
   return d;
 }
 
-/// The same token by token, in long double, straight from the recurrence.
+/// The same by the definition, in long double.
 template <class Scalar>
 SsmOperands<double> reference_gradients(const SsmCase& c, const SsmOperands<Scalar>& operands,
                                         const Tensor<Scalar, 3>& dout,
                                         const Tensor<Scalar, 3>& dstate) {
   using Real = long double;
-  using Number = std::complex<Real>;
   const auto o = operands.template as<Real>();
-  const auto in = inputs(c, o);
   auto d = zeros_like(o);
-  const Index states = c.states;
-  const auto sigmoid = [](Real v) { return 1 / (1 + std::exp(-v)); };
-  // Reads and adds to a number whose imaginary part lies `states` rows further.
-  const auto get = [&](const auto& row, Index n, Index at) {
-    return Number(row(n)[at], c.complex ? row(n + states)[at] : 0);
-  };
-  const auto add = [&](auto&& row, Index n, Index at, Number value) {
-    row(n)[at] += value.real();
-    if (c.complex) row(n + states)[at] += value.imag();
-  };
-  for (Index s = 0; s < in.sequences(); ++s) {
-    const auto [b, begin, end] = ssm::sequence(in, s);
-    for (Index ch = 0; ch < c.channels; ++ch) {
-      const Index g = ch / (c.channels / c.groups);
-      // Lambdas may not capture structured bindings in C++20 of every compiler.
-      const auto token_row = [&, row = b](auto& tensor, Index t) {
-        return [&tensor, row, t, g](Index n) { return &tensor(row, t, g, n); };
-      };
-      const auto matrix = [](auto& tensor) { return [&tensor](Index n) { return &tensor(n, 0); }; };
-      const auto coupling = [&](ssm::CouplingKind kind, auto& by_token, auto& constant, Index t,
-                                Index n) {
-        if (kind == ssm::CouplingKind::token) return get(token_row(by_token, t), n, 0);
-        if (kind == ssm::CouplingKind::channel) return get(matrix(constant), n, ch);
-        return Number(1);
-      };
-      const auto add_coupling = [&](ssm::CouplingKind kind, auto& by_token, auto& constant, Index t,
-                                    Index n, Number value) {
-        if (kind == ssm::CouplingKind::token) add(token_row(by_token, t), n, 0, value);
-        if (kind == ssm::CouplingKind::channel) add(matrix(constant), n, ch, value);
-      };
-      const auto A = [&](Index n) { return c.poles ? get(matrix(o.A), n, ch) : Number(1); };
-      const auto raw = [&, row = b](Index t) {
-        return o.dt(row, t, ch) + (c.around ? o.dt_bias(ch) : 0);
-      };
-      const auto bounded = [&](Index t) {
-        return c.around ? std::log1p(std::exp(raw(t))) : raw(t);
-      };
-      const auto step = [&](Index t) { return std::clamp(bounded(t), in.dt_min, in.dt_max); };
-      std::vector<std::vector<Number>> h(std::size_t(end - begin + 1));
-      std::vector<Number> G(static_cast<std::size_t>(states));
-      for (auto& all : h) all.resize(std::size_t(states));
-      for (Index n = 0; n < states; ++n) {
-        const auto state_row = [&](auto& tensor) {
-          return [&tensor, s](Index i) { return &tensor(s, i, 0); };
-        };
-        const auto initial = o.state;
-        h[0][std::size_t(n)] = get(state_row(initial), n, ch);
-        G[std::size_t(n)] = get(state_row(dstate), n, ch);
-        for (Index t = begin; t < end; ++t)
-          h[std::size_t(t - begin + 1)][std::size_t(n)] =
-              std::exp(A(n) * step(t)) * h[std::size_t(t - begin)][std::size_t(n)] +
-              coupling(c.B, o.B, o.B_constant, t, n) *
-                  ((c.dt_scales_x ? step(t) : 1) * o.x(b, t, ch));
-      }
-      for (Index t = end; t-- > begin;) {
-        const auto& now = h[std::size_t(t - begin + 1)];
-        const auto& before = h[std::size_t(t - begin)];
-        const Real dt = step(t), x = o.x(b, t, ch), twice = c.complex ? 2 : 1;
-        Real sum = c.around ? o.D(ch) * x : 0, dy = dout(b, t, ch);
-        for (Index n = 0; n < states; ++n)
-          sum += twice * (coupling(c.C, o.C, o.C_constant, t, n) * now[std::size_t(n)]).real();
-        if (c.around) {
-          const Real z = o.z(b, t, ch);
-          d.z(b, t, ch) = dy * sum * sigmoid(z) * (1 + z * sigmoid(-z));
-          dy *= z * sigmoid(z);
-          d.D(ch) += dy * x;
-        }
-        Real by_input = 0, by_dt = 0;
-        for (Index n = 0; n < states; ++n) {
-          Number& grad = G[std::size_t(n)];
-          grad += twice * dy * std::conj(coupling(c.C, o.C, o.C_constant, t, n));
-          add_coupling(c.C, d.C, d.C_constant, t, n, twice * dy * std::conj(now[std::size_t(n)]));
-          add_coupling(c.B, d.B, d.B_constant, t, n, grad * ((c.dt_scales_x ? dt : 1) * x));
-          by_input += (grad * std::conj(coupling(c.B, o.B, o.B_constant, t, n))).real();
-          grad *= std::conj(std::exp(A(n) * dt));
-          const Number E = grad * std::conj(before[std::size_t(n)]);
-          if (c.poles) add(matrix(d.A), n, ch, E * dt);
-          by_dt += (E * std::conj(A(n))).real();
-        }
-        d.x(b, t, ch) = by_input * (c.dt_scales_x ? dt : 1) + (c.around ? dy * o.D(ch) : 0);
-        if (c.dt_scales_x) by_dt += by_input * x;
-        if (bounded(t) < in.dt_min || bounded(t) > in.dt_max) by_dt = 0;
-        if (c.around) by_dt *= sigmoid(raw(t)), d.dt_bias(ch) += by_dt;
-        d.dt(b, t, ch) = by_dt;
-      }
-      for (Index n = 0; n < states; ++n) {
-        d.state(s, n, ch) = G[std::size_t(n)].real();
-        if (c.complex) d.state(s, n + states, ch) = G[std::size_t(n)].imag();
-      }
-    }
-  }
+  Tensor<Real, 3> cotangent(dout.dimensions());
+  for (Index i = 0; i < dout.size(); ++i) cotangent.data()[i] = dout.data()[i];
+  for (Index i = 0; i < dstate.size(); ++i) d.state.data()[i] = dstate.data()[i];
+  ssm::naive_backward(inputs(c, o), o.state, cotangent, d.state, targets(c, d));
   return d.template as<double>();
 }
 

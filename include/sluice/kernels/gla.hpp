@@ -8,6 +8,7 @@
 #include <sluice/kernels/gla/chunkwise.hpp>
 #include <sluice/kernels/gla/forward.hpp>
 #include <sluice/kernels/gla/naive.hpp>
+#include <sluice/kernels/gla/naive_backward.hpp>
 #include <sluice/kernels/gla/normaliser.hpp>
 #include <sluice/kernels/gla/recurrent.hpp>
 #include <sluice/kernels/gla/types.hpp>

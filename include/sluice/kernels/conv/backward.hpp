@@ -124,11 +124,7 @@ void backward(const std::type_identity_t<Inputs<Scalar>>& in,
   const auto where = "conv::backward";
   require_shapes(where, in, state, dy, {.y = "dy"});
   const Index B = in.x.dim(0), T = in.x.dim(1), D = in.x.dim(2), W = in.width(), past = W - 1;
-  if (dstate) require_shape(where, "dstate", dstate.shape(), state.shape(), "to match state");
-  if (grads.dx) require_shape(where, "dx", grads.dx.shape(), in.x.shape(), "to match x");
-  if (grads.dweight)
-    require_shape(where, "dweight", grads.dweight.shape(), in.weight.shape(), "to match weight");
-  if (grads.dbias) require_shape(where, "dbias", grads.dbias.shape(), {D}, "to match x");
+  require_gradients(where, in, state, dstate, grads);
 
   using detail::piece, detail::tile;
   const Index pieces = (T + piece - 1) / piece, size = (W + 1) * D;

@@ -80,4 +80,16 @@ void require_shapes(std::string_view where, const Inputs<Scalar>& in, const View
   require_shape(where, names.y, y.shape(), in.x.shape(), "to match x");
 }
 
+/// Throws ShapeError unless every gradient that is asked for has the shape of its input.
+template <class Scalar>
+void require_gradients(std::string_view where, const Inputs<Scalar>& in,
+                       const View<const Scalar, 3>& state, const View<Scalar, 3>& dstate,
+                       const Gradients<Scalar>& grads) {
+  if (dstate) require_shape(where, "dstate", dstate.shape(), state.shape(), "to match state");
+  if (grads.dx) require_shape(where, "dx", grads.dx.shape(), in.x.shape(), "to match x");
+  if (grads.dweight)
+    require_shape(where, "dweight", grads.dweight.shape(), in.weight.shape(), "to match weight");
+  if (grads.dbias) require_shape(where, "dbias", grads.dbias.shape(), {in.x.dim(2)}, "to match x");
+}
+
 }  // namespace sluice::conv

@@ -67,8 +67,8 @@ struct Names {
 
 /// Throws ShapeError unless inputs, state [sequences, HV, K, V] and output [B, T, HV, V] agree, and
 /// ArgumentError unless the state is contiguous.
-template <class Scalar, class Output>
-void require_shapes(std::string_view where, const Inputs<Scalar>& in, const View<Scalar, 4>& state,
+template <class Scalar, class State, class Output>
+void require_shapes(std::string_view where, const Inputs<Scalar>& in, const View<State, 4>& state,
                     const View<Output, 4>& o, const Names& names = {}) {
   const auto& q = in.q.shape();
   const auto [B, T, H, K] = q;

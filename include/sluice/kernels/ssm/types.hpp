@@ -145,8 +145,8 @@ struct Names {
 };
 
 /// Throws unless inputs, state [sequences, states, channels] and output [batch, T, channels] agree.
-template <class Scalar, class Output>
-void require_shapes(std::string_view where, const Inputs<Scalar>& in, const View<Scalar, 3>& state,
+template <class Scalar, class State, class Output>
+void require_shapes(std::string_view where, const Inputs<Scalar>& in, const View<State, 3>& state,
                     const View<Output, 3>& y, const Names& names = {}) {
   const auto& x = in.x.shape();
   const Index batch = x[0], T = x[1], channels = x[2];
