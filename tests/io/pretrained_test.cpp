@@ -111,6 +111,51 @@ TEST_CASE("infinite numbers are read as published files write them", "[io]") {
   CHECK(contains(error_of([&] { limits("[0, Inf]"); }), "not JSON"));
 }
 
+TEST_CASE("integers of a configuration have 32 bits", "[io]") {
+  const Folder folder;
+  const auto heads = [&](const std::string& number) {
+    write_file(folder / "config.json", R"({"hidden_size":3,"heads":)" + number + "}");
+    return *load_config<Toy::Config>(folder / "config.json").heads;
+  };
+  CHECK(heads("0") == 0);
+  CHECK(heads("2147483647") == 2147483647);
+  CHECK(heads("-2147483648") == -2147483648);
+  for (const char* number : {"2147483648", "-2147483649", "18446744073709551615", "1e3"})
+    CHECK(contains(error_of([&] { heads(number); }), "an integer of at most 32 bits"));
+}
+
+TEST_CASE("JSON files are bounded in size and depth", "[io]") {
+  const Folder folder;
+  const auto path = folder / "a.json";
+  const auto nested = [&](int lists) {
+    const auto n = static_cast<std::size_t>(lists);
+    write_file(path, R"({"a":)" + std::string(n, '[') + std::string(n, ']') + "}");
+    return sluice::detail::read_json_object(path);
+  };
+  CHECK(nested(64).contains("a"));
+  CHECK(contains(error_of([&] { nested(65); }), "nested too deeply"));
+
+  write_file(path, R"({"a": "text"})");
+  CHECK(sluice::detail::read_json_object(path, 13)["a"] == "text");
+  CHECK(contains(error_of([&] { sluice::detail::read_json_object(path, 12); }), "larger than"));
+  write_file(path, "{}" + std::string(3 << 20, ' '));
+  CHECK(contains(error_of([&] { sluice::detail::read_json_object(path, 2 << 20); }),
+                 "larger than 2 MiB"));
+  CHECK(contains(error_of([&] { sluice::detail::read_json_object(folder.path()); }),
+                 "not a regular file"));
+}
+
+TEST_CASE("Python's numbers are replaced outside of texts", "[io]") {
+  const auto replaced = [](const char* text) { return sluice::detail::with_python_numbers(text); };
+  const std::string none = R"(["Infinity", "a\"NaN", "\\", 1])";
+  CHECK(sluice::detail::with_python_numbers(none) == none);
+  CHECK(replaced("[NaN,-Infinity,Infinity]") ==
+        R"([{"__float__": "NaN"},{"__float__": "-Infinity"},{"__float__": "Infinity"}])");
+  CHECK(replaced(R"("\\"NaN)") == R"("\\"{"__float__": "NaN"})");
+  CHECK(replaced("\"\\") == "\"\\");  // cut off behind a backslash
+  CHECK(replaced("") == "");
+}
+
 TEST_CASE("a folder that cannot be read is an error that names file and key", "[io]") {
   const Folder folder;
   const std::string file = (folder / "config.json").string() + ": ";
