@@ -32,7 +32,7 @@ std::string spell(unsigned byte) {
   };
   if (printable(byte)) return to_utf8(byte);
   unsigned before = 0;
-  for (unsigned b = 0; b < byte; ++b) before += printable(b) ? 0 : 1;
+  for (unsigned b = 0; b < byte; ++b) before += printable(b) ? 0u : 1u;
   return to_utf8(256 + before);
 }
 

@@ -94,6 +94,8 @@ TEST_CASE("shapes that differ are named", "[arithmetic][error]") {
   CHECK_THROWS_AS(x - y, ShapeError);
   CHECK_THROWS_AS(x * y, ShapeError);
   CHECK_THROWS_AS(x * row, ShapeError);
-  CHECK_THROWS_WITH(x + y, "operator+: b must be [2, 5] to match a, got [2, 4]");
-  CHECK_THROWS_WITH(x + row, "operator+: bias must be [5] to match x, got [4]");
+  CHECK_THROWS_WITH(
+      x + y, "operator+: b must fit a of shape [2, 5], axis by axis from the last, got [2, 4]");
+  CHECK_THROWS_WITH(x + row,
+                    "operator+: b must fit a of shape [2, 5], axis by axis from the last, got [4]");
 }

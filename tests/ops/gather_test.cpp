@@ -49,8 +49,8 @@ TEST_CASE("an id out of range is named, with its place", "[embedding]") {
     }
     return "";
   };
-  CHECK(message({high, {2, 3}}) == "embedding: ids[1, 2] must be in [0, 5), got 5");
-  CHECK(message({low, {1, 2}}) == "embedding: ids[0, 0] must be in [0, 5), got -1");
+  CHECK(message({high, {2, 3}}) == "gather: ids[1, 2] must be in [0, 5), got 5");
+  CHECK(message({low, {1, 2}}) == "gather: ids[0, 0] must be in [0, 5), got -1");
   CHECK(message({high, {2, 2}, {3, 1}}) == "");  // the bad one lies beyond the rows seen
 }
 

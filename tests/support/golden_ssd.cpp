@@ -47,7 +47,7 @@ struct Reader {
     if (!c.has(name)) return {};
     const auto x = c.tensor<Scalar, Rank>(name);
     if (!time_first) return x;
-    Eigen::array<int, Rank> order;
+    Eigen::array<int, std::size_t(Rank)> order;
     for (int i = 0; i < Rank; ++i) order[std::size_t(i)] = i;
     std::swap(order[0], order[1]);
     return Tensor<Scalar, Rank>(x.shuffle(order));

@@ -8,6 +8,8 @@
 #include <sluice/core/each_row.hpp>
 #include <sluice/kernels/gla/detail/chunk_backward.hpp>
 
+#include <cstddef>
+
 namespace sluice::gla {
 
 namespace detail {
@@ -61,7 +63,7 @@ class SharedGradients {
   static constexpr Index many_heads = 8, most_parts = 4;
 
   Index group_, parts_;
-  Gradients<Scalar> grads_[most_parts];
+  Gradients<Scalar> grads_[std::size_t(most_parts)];
 };
 
 /// Without heads of v nothing reads q and k: their gradients are 0.
