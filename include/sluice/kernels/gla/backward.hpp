@@ -7,7 +7,7 @@
 #include <sluice/core/compiled.hpp>
 #include <sluice/kernels/gla/chunk_backward.hpp>
 
-#include <cstddef>
+#include <array>
 
 namespace sluice::gla {
 
@@ -62,7 +62,7 @@ class SharedGradients {
   static constexpr Index many_heads = 8, most_parts = 4;
 
   Index group_, parts_;
-  Gradients<Scalar> grads_[std::size_t(most_parts)];
+  std::array<Gradients<Scalar>, most_parts> grads_;
 };
 
 }  // namespace detail
