@@ -107,6 +107,9 @@ TEST_CASE("infinite numbers are read as published files write them", "[io]") {
   CHECK(refused("[1, 2, 3]"));
   CHECK(refused("[1, true]"));
   CHECK(refused("[1, NaN]"));
+  CHECK(refused(R"([1, {"float": "Infinity"}])"));
+  CHECK(refused(R"([1, {"__float__": "Infinity", "more": 1}])"));
+  CHECK(refused(R"([1, ["__float__"]])"));
   CHECK(refused("Infinity"));
   CHECK(contains(error_of([&] { limits("[0, Inf]"); }), "not JSON"));
 }

@@ -23,8 +23,8 @@ using namespace sluice;
 
 namespace {
 
-/// f at random points of [low, high], all lanes and the scalar, against its reference: an error of
-/// `ulps` units of rounding, relative to `size` of the reference where that is the smaller scale.
+/// f at random points of [low, high], two lanes and the scalar, against its reference: an error of
+/// at most `ulps` units of rounding, relative to the reference or to `least` if that is more.
 template <class S, class F, class Reference>
 void check(const std::string& name, const F& f, const Reference& exact, double low, double high,
            double ulps = 12, double least = 0) {
@@ -37,11 +37,11 @@ void check(const std::string& name, const F& f, const Reference& exact, double l
     S y[std::size_t(W)];
     simd::store(y, B(f(B(x))));
     const long double e = exact(static_cast<long double>(x));
-    const double unit = double(std::numeric_limits<S>::epsilon()) *
-                        std::max(least, std::abs(static_cast<double>(e)));
-    for (const S got : {y[0], y[W - 1], S(f(x))}) {
-      const double error = double(std::abs(static_cast<long double>(got) - e)) / unit;
-      if (error > worst) worst = error, at = double(x);
+    const long double scale = std::max(static_cast<long double>(least), std::abs(e));
+    for (const S got : {y[0], y[std::size_t(W - 1)], S(f(x))}) {
+      const long double difference = std::abs(static_cast<long double>(got) - e);
+      const double error = double(difference / scale) / double(std::numeric_limits<S>::epsilon());
+      if (!(error <= worst)) worst = error, at = double(x);
     }
   }
   INFO(name << ": error " << worst << " ulp at " << at);
