@@ -70,5 +70,5 @@ TEST_CASE("the short convolution names what it cannot have", "[layer][conv][erro
   Tape<float> tape;
   tape.start();
   CHECK_THROWS_WITH(layer(tape.input(View<const float, 3>(x)), state),
-                    "conv::forward: weight must be [4, 4] to match x, got [3, 4]");
+                    "short_convolution: weight must be [4, 4] to match x, got [3, 4]");
 }

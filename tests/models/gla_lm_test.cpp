@@ -133,5 +133,5 @@ TEST_CASE("ids out of the vocabulary are named", "[model][gla][error]") {
   const GLAForCausalLM<float> model(small(), rng);
   Tensor<std::int64_t, 2> ids(1, 2);
   ids(0, 0) = 0, ids(0, 1) = 23;
-  CHECK_THROWS_WITH(logits_of(model, ids), "embedding: ids[0, 1] must be in [0, 23), got 23");
+  CHECK_THROWS_WITH(logits_of(model, ids), "gather: ids[0, 1] must be in [0, 23), got 23");
 }
