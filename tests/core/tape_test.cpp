@@ -322,7 +322,11 @@ TEST_CASE("what a tape is told must fit", "[core][tape]") {
   Model small(2);
   Tape<double> tape;
   CHECK_THROWS_WITH(tape.record(model, small),
-                    "for_each_tensor: weight must be [3] in every argument, got [2]");
+                    "Tape::record: weight must be [3] in every argument, got [2]");
+  Model first = zeros_like(model), second = first;
+  tape.record(model, first);
+  CHECK_THROWS_WITH(tape.also_record(model, second),
+                    "Tape::record: weight must be recorded once, got a second gradient by it");
   const auto x = counting(3);
   Tensor<double, 1> dx(2);
   CHECK_THROWS_WITH(tape.input(x, dx), "Tape::input: gradient must be [3] to match x, got [2]");

@@ -90,7 +90,7 @@ TEST_CASE("retention is the quadratic form of the paper", "[layer][retention]") 
       layer.o_proj(merge_heads((*layer.output.g_norm)(tape.input(View<const double, 4>(o)))));
   auto state = layer.initial_state(1);
   const auto y = layer(in, state);
-  CHECK(state.position(0) == double(T));
+  CHECK(state.position(0) == T);
   for (Index t = 0; t < T; ++t)
     for (Index i = 0; i < 16; ++i)
       CHECK(std::abs(y.value.row(0, t)[i] - expected.value.row(0, t)[i]) < 1e-12);

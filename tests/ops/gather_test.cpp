@@ -55,9 +55,6 @@ TEST_CASE("an id out of range is named, with its place", "[embedding]") {
 }
 
 TEST_CASE("dropout keeps or scales, and the way back takes the same mask", "[dropout]") {
-  struct Nothing {
-    static constexpr auto fields() { return std::tuple{}; }
-  } nothing;
   const Index D = 33;
   const auto x = uniform<float, 3>({4, 50, D}, 1, 2, 1);
   auto dx = zeros<float>(shape_of(x));

@@ -217,27 +217,29 @@ double gradient_error(const L& layer, const Tensor<typename L::Scalar, 3>& x,
       },
       gradient);
   double worst = 0;
+  const auto difference = [&](std::string_view name, auto& p, const auto& g) {
+    double scale = 1e-3 * largest;
+    for (Index i = 0; i < g.size(); ++i) scale = std::max(scale, std::abs(double(g.data()[i])));
+    const Index stride = std::max<Index>(1, p.size() / options.samples);
+    for (Index i = 0; i < p.size(); i += stride) {
+      // Five points: what h leaves out is far below rounding, and rounding is divided by a
+      // larger h than two points could bear.
+      const Scalar h = Scalar(1e-5), old = p.data()[i];
+      const auto at = [&](int steps) {
+        p.data()[i] = old + Scalar(steps) * h;
+        return loss();
+      };
+      const long double near = at(1) - at(-1), far = at(2) - at(-2);
+      p.data()[i] = old;
+      const double slope = double((8 * near - far) / (12 * static_cast<long double>(h)));
+      const double error = std::abs(slope - double(g.data()[i])) / scale;
+      if (!(error <= worst)) worst = error, where = std::string(name);
+    }
+  };
   for_each_tensor(
       [&](std::string_view name, auto& p, const auto& g) {
-        if constexpr (!detail::is_real<std::remove_cvref_t<decltype(p)>>) return;
-        if (name.substr(0, 6) == "state." && !options.state_gradient) return;
-        double scale = 1e-3 * largest;
-        for (Index i = 0; i < g.size(); ++i) scale = std::max(scale, std::abs(double(g.data()[i])));
-        const Index stride = std::max<Index>(1, p.size() / options.samples);
-        for (Index i = 0; i < p.size(); i += stride) {
-          // Five points: what h leaves out is far below rounding, and rounding is divided by a
-          // larger h than two points could bear.
-          const Scalar h = Scalar(1e-5), old = p.data()[i];
-          const auto at = [&](int steps) {
-            p.data()[i] = old + Scalar(steps) * h;
-            return loss();
-          };
-          const long double near = at(1) - at(-1), far = at(2) - at(-2);
-          p.data()[i] = old;
-          const double slope = double((8 * near - far) / (12 * static_cast<long double>(h)));
-          const double error = std::abs(slope - double(g.data()[i])) / scale;
-          if (!(error <= worst)) worst = error, where = std::string(name);
-        }
+        if constexpr (detail::is_real<std::remove_cvref_t<decltype(p)>>)
+          if (options.state_gradient || name.substr(0, 6) != "state.") difference(name, p, g);
       },
       point, gradient);
   return worst;

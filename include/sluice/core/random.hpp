@@ -71,10 +71,12 @@ class Rng {
     }
   }
 
-  /// An independent generator for a part of the work, by number.
+  /// An independent generator for a part of the work, by number; blank if this one is.
   Rng split(std::uint64_t part) const noexcept {
     const auto mixed = Rng(seed_, stream_ ^ 0x9e3779b97f4a7c15u).block(part);
-    return Rng(seed_, std::uint64_t{mixed[0]} << 32 | mixed[1]);
+    Rng rng(seed_, std::uint64_t{mixed[0]} << 32 | mixed[1]);
+    rng.blank_ = blank_;
+    return rng;
   }
 
   using Block = std::array<std::uint32_t, 4>;

@@ -80,13 +80,22 @@ class Tape {
   void record(const Model&& model, Model& gradient) = delete;  // would dangle
 
   /// Lets gradients flow into further tensors: a second model, or a state. Integers have none.
-  /// \throws ShapeError  unless `gradient` has the structure of `values`.
+  /// \throws ShapeError     unless `gradient` has the structure of `values`.
+  /// \throws ArgumentError  if one of the tensors has a gradient in this pass already.
   template <Visitable Values>
   void also_record(const Values& values, Values& gradient) {
+    require_structure("Tape::record", values, gradient);
+    for_each_tensor(
+        [&](const Place& place, const auto& v) {
+          if constexpr (is_scalar<decltype(v)>)
+            require(gradient_of(v) == nullptr, "Tape::record", place.name, "recorded once",
+                    "a second gradient by it");
+        },
+        values);
     recording_ = true;
     for_each_tensor(
         [&](std::string_view, const auto& v, auto& g) {
-          if constexpr (std::same_as<std::remove_cvref_t<decltype(*v.data())>, Scalar>)
+          if constexpr (is_scalar<decltype(v)>)
             if (v.size() != 0) gradients_.emplace_back(v.data(), g.data());
         },
         values, gradient);
@@ -203,8 +212,7 @@ class Tape {
   void forget(const State& state) {
     for_each_tensor(
         [&](std::string_view, const auto& t) {
-          if constexpr (std::same_as<std::remove_cvref_t<decltype(*t.data())>, Scalar>)
-            memories_.erase(t.data());
+          if constexpr (is_scalar<decltype(t)>) memories_.erase(t.data());
         },
         state);
   }
@@ -322,6 +330,10 @@ class Tape {
   };
   using Address = std::pair<const Scalar*, Scalar*>;
 
+  /// Whether a tensor holds what has gradients, and no integers.
+  template <class T>
+  static constexpr bool is_scalar = std::same_as<typename std::remove_cvref_t<T>::Scalar, Scalar>;
+
   /// Records nothing while it lives.
   struct Plain {
     Tape& tape;
@@ -412,7 +424,7 @@ class Tape {
     Scalar** next = gradients;
     for_each_tensor(
         [&](std::string_view, const auto& t) {
-          if constexpr (std::same_as<std::remove_cvref_t<decltype(*t.data())>, Scalar>)
+          if constexpr (is_scalar<decltype(t)>)
             *next++ = memory_gradient(t.data(), static_cast<std::size_t>(t.size()), true);
           else
             *next++ = nullptr;
@@ -426,7 +438,7 @@ class Tape {
     const auto* gradient = gradients.data();
     for_each_tensor(
         [&](std::string_view, const auto& t) {
-          if constexpr (std::same_as<std::remove_cvref_t<decltype(*t.data())>, Scalar>)
+          if constexpr (is_scalar<decltype(t)>)
             remember(t.data(), static_cast<std::size_t>(t.size()), *gradient);
           ++gradient;
         },

@@ -8,7 +8,7 @@
 #include <sluice/core/each_row.hpp>
 #include <sluice/kernels/gla/detail/chunk_backward.hpp>
 
-#include <array>
+#include <cstddef>
 
 namespace sluice::gla {
 
@@ -63,7 +63,7 @@ class SharedGradients {
   static constexpr Index many_heads = 8, most_parts = 4;
 
   Index group_, parts_;
-  std::array<Gradients<Scalar>, most_parts> grads_;
+  Gradients<Scalar> grads_[std::size_t(most_parts)];
 };
 
 /// Without heads of v nothing reads q and k: their gradients are 0.
