@@ -4,10 +4,12 @@
 #include <sluice/core/fields.hpp>
 #include <sluice/core/tensor.hpp>
 
+#include <array>
 #include <optional>
 #include <string>
 #include <tuple>
 #include <type_traits>
+#include <variant>
 #include <vector>
 
 using namespace sluice;
@@ -80,4 +82,70 @@ TEST_CASE("who can be visited", "[core][fields]") {
   STATIC_REQUIRE(Visitable<const Leaf&>);
   STATIC_REQUIRE_FALSE(Visitable<Tensor<float, 1>>);
   STATIC_REQUIRE_FALSE(Visitable<int>);
+}
+
+namespace {
+
+/// Members of every kind that a walk goes through.
+struct Kinds {
+  std::vector<Leaf> list;
+  std::array<Leaf, 2> pair{Leaf(2, false), Leaf(2, true)};
+  std::optional<Leaf> maybe;
+  std::variant<Leaf, Tensor<double, 3>> either{Leaf(4, false)};
+  static constexpr auto fields() {
+    return std::tuple{field("list", &Kinds::list), field("pair", &Kinds::pair),
+                      field("maybe.there", &Kinds::maybe),
+                      field("either", &Kinds::either, Role::rate)};
+  }
+};
+
+}  // namespace
+
+TEST_CASE("lists, arrays, optionals and variants are walked, and roles reach what lies below",
+          "[core][fields]") {
+  Kinds kinds;
+  kinds.list.emplace_back(1, true);
+  kinds.maybe.emplace(3, false);
+  std::vector<std::string> names;
+  for_each_tensor(
+      [&](const Place& place, const auto&) {
+        names.push_back((place.role == Role::rate ? "rate " : "") + std::string(place.name));
+      },
+      kinds);
+  CHECK(names == std::vector<std::string>{"list.0.weight", "list.0.bias", "pair.0.weight",
+                                          "pair.1.weight", "pair.1.bias", "maybe.there.weight",
+                                          "rate either.weight"});
+  kinds.either = Tensor<double, 3>(1, 2, 3);
+  CHECK(count(kinds) == 3 + 1 + 6 + 6 + 2 + 9 + 6);
+}
+
+TEST_CASE("arguments of another structure are refused before anything is visited",
+          "[core][fields]") {
+  Kinds kinds;
+  kinds.list.emplace_back(1, true);
+  kinds.maybe.emplace(3, false);
+  const auto message = [&](const auto& change) -> std::string {
+    Kinds other = kinds;
+    change(other);
+    int visited = 0;
+    try {
+      for_each_tensor([&](std::string_view, const auto&, const auto&) { ++visited; }, kinds, other);
+    } catch (const ShapeError& e) {
+      CHECK(visited == 0);
+      return e.what();
+    }
+    CHECK(visited == 7);
+    return "";
+  };
+  CHECK(message([](Kinds&) {}) == "");
+  CHECK(message([](Kinds& k) { k.list[0].bias = Tensor<double, 1>(5); }) ==
+        "for_each_tensor: list.0.bias must be [1] in every argument, got [5]");
+  CHECK(message([](Kinds& k) { k.list.emplace_back(1, true); }) ==
+        "for_each_tensor: list must be a list of 1 in every argument, got 2");
+  CHECK(message([](Kinds& k) { k.maybe.reset(); }) ==
+        "for_each_tensor: maybe.there must be a presence of 1 in every argument, got 0");
+  CHECK(message([](Kinds& k) { k.pair[1].bias.reset(); }) ==
+        "for_each_tensor: pair.1.bias must be a presence of 1 in every argument, got 0");
+  CHECK(message([](Kinds& k) { k.either = Tensor<double, 3>(1, 1, 1); }) ==
+        "for_each_tensor: either must be alternative 0 in every argument, got 1");
 }

@@ -34,9 +34,11 @@ constexpr Field<Owner, Member> field(std::string_view name, Member Owner::*point
 /// [2, 2]"} at the first place where one of `rest` is built otherwise than `first`.
 template <Visitable First, class... Rest>
 void require_structure(std::string_view where, const First& first, const Rest&... rest) {
-  if ((... && detail::same_structure(first, rest))) return;
-  std::string path;
-  (detail::report_structure(where, path, first, rest), ...);
+  const auto check = [&](const auto& other) {
+    detail::StructureCheck structure;
+    if (!structure.same(first, other)) structure.report(where, first, other);
+  };
+  (check(rest), ...);
 }
 
 /// Calls `f(place, a_tensor, b_tensor, ...)` for every tensor of `a`, in declaration order, with

@@ -108,69 +108,68 @@ auto dimensions_of(const Tensor& x) {
   return shape;
 }
 
-/// Whether b holds the same members, of the same lengths and shapes, as a.
-template <class A, class B>
-bool same_structure(const A& a, const B& b) {
-  if constexpr (Visitable<A>) {
-    bool same = true;
-    for_each_field<A>([&](const auto& member) {
-      same = same && same_structure(a.*member.pointer, b.*member.pointer);
-    });
-    return same;
-  } else if constexpr (is_sequence<A>) {
-    bool same = a.size() == b.size();
-    for (std::size_t i = 0; same && i < a.size(); ++i) same = same_structure(a[i], b[i]);
-    return same;
-  } else if constexpr (is_optional<A>) {
-    return a.has_value() == b.has_value() && (!a || same_structure(*a, *b));
-  } else if constexpr (is_variant<A>) {
-    return a.index() == b.index() &&
-           std::visit(
-               [&](const auto& held) {
-                 return same_structure(held, std::get<std::remove_cvref_t<decltype(held)>>(b));
-               },
-               a);
-  } else {
-    return dimensions_of(a) == dimensions_of(b);
+/// Where two values are built differently, if they are.
+class StructureCheck {
+ public:
+  /// Whether b holds the same members, of the same lengths and shapes, as a. With a path, it leads
+  /// to the first place where not, and `expected` and `got` tell what.
+  template <class A, class B>
+  bool same(const A& a, const B& b) {
+    if constexpr (Visitable<A>) {
+      bool all = true;
+      for_each_field<A>([&](const auto& member) {
+        all = all && below(member.name, a.*member.pointer, b.*member.pointer);
+      });
+      return all;
+    } else if constexpr (is_sequence<A>) {
+      if (a.size() != b.size()) return differ("a list of ", a.size(), b.size());
+      for (std::size_t i = 0; i < a.size(); ++i)
+        if (!below(naming_ ? std::to_string(i) : std::string(), a[i], b[i])) return false;
+      return true;
+    } else if constexpr (is_optional<A>) {
+      if (a.has_value() != b.has_value()) return differ("a presence of ", a ? 1 : 0, b ? 1 : 0);
+      return !a || same(*a, *b);
+    } else if constexpr (is_variant<A>) {
+      if (a.index() != b.index()) return differ("alternative ", a.index(), b.index());
+      return std::visit(
+          [&](const auto& held) {
+            return same(held, std::get<std::remove_cvref_t<decltype(held)>>(b));
+          },
+          a);
+    } else {
+      const auto shape = dimensions_of(a), other = dimensions_of(b);
+      if (shape == other) return true;
+      if (naming_) expected_ = to_string(shape), got_ = to_string(other);
+      return false;
+    }
   }
-}
 
-/// Throws at the first place where `same_structure` fails.
-template <class A, class B>
-void report_structure(std::string_view where, std::string& path, const A& a, const B& b) {
-  const std::size_t mark = path.size();
-  const auto fail = [&](const std::string& expected, const std::string& got) {
-    throw ShapeError(std::string(where) + ": " + path + " must be " + expected +
-                     " in every argument, got " + got);
-  };
-  const auto enter = [&](std::string_view name, const auto& inner, const auto& other) {
-    if (mark != 0 && !name.empty()) path += '.';
-    path += name;
-    report_structure(where, path, inner, other);
-    path.resize(mark);
-  };
-  if constexpr (Visitable<A>) {
-    for_each_field<A>(
-        [&](const auto& member) { enter(member.name, a.*member.pointer, b.*member.pointer); });
-  } else if constexpr (is_sequence<A>) {
-    if (a.size() != b.size())
-      fail("a list of " + std::to_string(a.size()), std::to_string(b.size()));
-    for (std::size_t i = 0; i < a.size(); ++i) enter(std::to_string(i), a[i], b[i]);
-  } else if constexpr (is_optional<A>) {
-    if (a.has_value() != b.has_value()) fail(a ? "present" : "absent", b ? "present" : "absent");
-    if (a) enter("", *a, *b);
-  } else if constexpr (is_variant<A>) {
-    if (a.index() != b.index())
-      fail("alternative " + std::to_string(a.index()), std::to_string(b.index()));
-    std::visit(
-        [&](const auto& held) {
-          enter("", held, std::get<std::remove_cvref_t<decltype(held)>>(b));
-        },
-        a);
-  } else if (dimensions_of(a) != dimensions_of(b)) {
-    fail(to_string(dimensions_of(a)), to_string(dimensions_of(b)));
+  /// Throws at the first place where the two differ.
+  template <class A, class B>
+  [[noreturn]] void report(std::string_view where, const A& a, const B& b) {
+    naming_ = true;
+    same(a, b);
+    throw ShapeError(std::string(where) + ": " + path_ + " must be " + expected_ +
+                     " in every argument, got " + got_);
   }
-}
+
+ private:
+  template <class A, class B>
+  bool below(std::string_view name, const A& a, const B& b) {
+    const std::size_t mark = path_.size();
+    if (naming_) path_ += (mark != 0 && !name.empty() ? "." : "") + std::string(name);
+    if (!same(a, b)) return false;
+    path_.resize(mark);
+    return true;
+  }
+  bool differ(std::string_view what, std::size_t a, std::size_t b) {
+    if (naming_) expected_ = std::string(what) + std::to_string(a), got_ = std::to_string(b);
+    return false;
+  }
+
+  bool naming_ = false;
+  std::string path_, expected_, got_;
+};
 
 }  // namespace detail
 
