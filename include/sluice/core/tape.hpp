@@ -5,8 +5,8 @@
 
 #include <sluice/core/arena.hpp>
 #include <sluice/core/detail/derived.hpp>
+#include <sluice/core/detail/gradients.hpp>
 #include <sluice/core/detail/memories.hpp>
-#include <sluice/core/detail/snapshot.hpp>
 #include <sluice/core/each_row.hpp>
 #include <sluice/core/error.hpp>
 #include <sluice/core/executor.hpp>
@@ -27,6 +27,11 @@
 #include <vector>
 
 namespace sluice {
+
+namespace detail {
+template <class Scalar>
+class Recomputation;
+}  // namespace detail
 
 /// Owns the memory of one pass through a model and, while recording, the way back.
 ///
@@ -96,10 +101,10 @@ class Tape {
     for_each_tensor(
         [&](std::string_view, const auto& v, auto& g) {
           if constexpr (is_scalar<decltype(v)>)
-            if (v.size() != 0) gradients_.emplace_back(v.data(), g.data());
+            if (v.size() != 0) gradients_.add(v.data(), g.data());
         },
         values, gradient);
-    std::sort(gradients_.begin(), gradients_.end(), by_address);
+    gradients_.sort();
   }
   template <Visitable Values>
   void also_record(const Values&& values, Values& gradient) = delete;  // would dangle
@@ -181,7 +186,7 @@ class Tape {
   /// Where the gradient by a parameter is summed; null if nobody asked for it.
   template <class Tensor>
   Scalar* gradient_of(const Tensor& x) const noexcept {
-    return gradient_at(x.data());
+    return gradients_.find(x.data());
   }
 
   /// Where the gradient by a state comes together: at first by its contents now, and after the
@@ -191,7 +196,7 @@ class Tape {
     if (!recording_) return nullptr;
     if (const auto* known = memories_.find(state); known && known->size == size) {
       if (known->unchanged()) return known->gradient;
-    } else if (Scalar* const asked = gradient_at(state)) {
+    } else if (Scalar* const asked = gradients_.find(state)) {
       return asked;
     }
     return wanted ? zeros(size) : nullptr;
@@ -283,106 +288,24 @@ class Tape {
   ///                        unless its sizes have changed, the state are as before.
   template <Visitable State, class F>
   auto recompute(State& state, F f) {
-    if (!recording_) return f();
-    const detail::Snapshot before(arena_, state);
-    const Rng draws = draws_;
-    const std::span<Scalar* const> gradients = memory_gradients(state);
-    auto y = [&] {
-      const Plain plain(*this);
-      try {
-        return tidy(f);
-      } catch (...) {
-        if (before.fits(state)) before.put_back(state);
-        draws_ = draws;
-        throw;
-      }
-    }();
-    require(before.fits(state), "Tape::recompute", "the state", "of the sizes it had before f",
-            "others");
-    y.gradient = {zeros(elements(y.shape())), y.shape()};
-    remember_all(state, gradients);
-    on_backward(
-        [this, f, s = &state, before, draws, gradients, packed = sequences_, dy = y.gradient] {
-          const Replay<State> replay(*this, *s, draws, packed);
-          before.put_back(*s);
-          remember_all(*s, gradients);
-          const auto again = f();
-          if (!again.gradient) return;
-          const Index n = row_length(dy);
-          for_each_row(
-              [n](const Scalar* from, Scalar* to) {
-                for (Index i = 0; i < n; ++i) to[i] += from[i];
-              },
-              dy, again.gradient);
-          walk_back();
-        });
-    return y;
+    return detail::Recomputation<Scalar>::run(*this, state, f);
   }
 
   /// Bytes this tape has obtained from the system for passes.
   std::size_t capacity() const noexcept { return arena_.capacity(); }
 
  private:
+  friend class detail::Recomputation<Scalar>;
+
   struct Node {
     void (*call)(void*);
     void* closure;
     Node* previous;
   };
-  using Address = std::pair<const Scalar*, Scalar*>;
 
   /// Whether a tensor holds what has gradients, and no integers.
   template <class T>
   static constexpr bool is_scalar = std::same_as<typename std::remove_cvref_t<T>::Scalar, Scalar>;
-
-  /// Records nothing while it lives.
-  struct Plain {
-    Tape& tape;
-    explicit Plain(Tape& t) noexcept : tape(t) { tape.recording_ = false; }
-    ~Plain() { tape.recording_ = true; }
-    Plain(const Plain&) = delete;
-    Plain& operator=(const Plain&) = delete;
-  };
-
-  /// A part of the pass for a second time; when it ends, tape and state are as they were.
-  template <class State>
-  struct Replay {
-    Tape& tape;
-    State& state;
-    Arena::Mark mark;
-    Node* last;
-    Rng draws;
-    std::span<const Index> sequences;
-    detail::Snapshot after;
-    std::span<typename detail::Memories<Scalar>::Entry> memories;
-
-    Replay(Tape& t, State& s, const Rng& first_draws, std::span<const Index> packed)
-        : tape(t),
-          state(s),
-          mark(t.arena_.mark()),
-          last(t.last_),
-          draws(t.draws_),
-          sequences(t.sequences_),
-          after(t.arena_, s) {
-      using Entry = typename detail::Memories<Scalar>::Entry;
-      const auto& entries = tape.memories_.entries();
-      auto* const copy = static_cast<Entry*>(tape.arena_.allocate(sizeof(Entry) * entries.size()));
-      std::uninitialized_copy(entries.begin(), entries.end(), copy);
-      memories = {copy, entries.size()};
-      tape.last_ = nullptr;
-      tape.draws_ = first_draws;
-      tape.sequences_ = packed;
-    }
-    ~Replay() {
-      if (after.fits(state)) after.put_back(state);
-      tape.memories_.restore(memories.data(), memories.size());
-      tape.draws_ = draws;
-      tape.sequences_ = sequences;
-      tape.last_ = last;
-      tape.arena_.release(mark);
-    }
-    Replay(const Replay&) = delete;
-    Replay& operator=(const Replay&) = delete;
-  };
 
   template <std::size_t Rank>
   static std::size_t elements(const std::array<Index, Rank>& shape) noexcept {
@@ -396,14 +319,6 @@ class Tape {
     return room;
   }
 
-  static bool by_address(const Address& a, const Address& b) noexcept {
-    return std::less<>{}(a.first, b.first);
-  }
-  Scalar* gradient_at(const Scalar* x) const noexcept {
-    const auto found =
-        std::lower_bound(gradients_.begin(), gradients_.end(), Address{x, nullptr}, by_address);
-    return found == gradients_.end() || found->first != x ? nullptr : found->second;
-  }
   template <int Rank>
   static bool wanted(const Variable<Scalar, Rank>& x) noexcept {
     return static_cast<bool>(x.gradient);
@@ -414,40 +329,9 @@ class Tape {
     for (Node* p = last_; p != nullptr; p = p->previous) p->call(p->closure);
   }
 
-  /// Where the gradients by the tensors of a state come together, one behind the other; null for
-  /// integers.
-  template <class State>
-  std::span<Scalar* const> memory_gradients(const State& state) {
-    std::size_t count = 0;
-    for_each_tensor([&](std::string_view, const auto&) { ++count; }, state);
-    auto** const gradients = static_cast<Scalar**>(arena_.allocate(sizeof(Scalar*) * count));
-    Scalar** next = gradients;
-    for_each_tensor(
-        [&](std::string_view, const auto& t) {
-          if constexpr (is_scalar<decltype(t)>)
-            *next++ = memory_gradient(t.data(), static_cast<std::size_t>(t.size()), true);
-          else
-            *next++ = nullptr;
-        },
-        state);
-    return {gradients, count};
-  }
-
-  template <class State>
-  void remember_all(const State& state, std::span<Scalar* const> gradients) {
-    const auto* gradient = gradients.data();
-    for_each_tensor(
-        [&](std::string_view, const auto& t) {
-          if constexpr (is_scalar<decltype(t)>)
-            remember(t.data(), static_cast<std::size_t>(t.size()), *gradient);
-          ++gradient;
-        },
-        state);
-  }
-
   Executor executor_;
   Arena arena_;
-  std::vector<Address> gradients_;
+  detail::Gradients<Scalar> gradients_;
   detail::Memories<Scalar> memories_;
   detail::DerivedValues<Scalar> derived_;
   std::span<const Index> sequences_;
@@ -457,3 +341,5 @@ class Tape {
 };
 
 }  // namespace sluice
+
+#include <sluice/core/detail/recomputation.hpp>  // defines what Tape::recompute calls
