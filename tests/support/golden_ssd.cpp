@@ -176,7 +176,7 @@ void check_form(const Problem<Scalar>& p, const std::string& form, bool chunked,
     ssd::Inputs<Scalar> in{.x = d.x, .dt = *d.dt, .A = *p.parameters.A};
     if (p.parameters.dt_bias) in.dt_bias = *p.parameters.dt_bias;
     in.log_A = p.log_A, in.softplus = p.softplus;
-    in.dt_low = Scalar(p.limits[0]), in.dt_high = Scalar(p.limits[1]);
+    in.dt_min = Scalar(p.limits[0]), in.dt_max = Scalar(p.limits[1]);
     g = *d.dt;
     ssd::discretise(in, v, g);
   }
@@ -210,7 +210,7 @@ Variable<Scalar, 4> apply(const Problem<Scalar>& p, Tape<Scalar>& tape, Paramete
   } else {
     StateSpaceDualityOptions<Scalar> options{.softplus = p.softplus, .log_A = p.log_A};
     options.dt_bias = w.dt_bias;
-    options.dt_low = Scalar(p.limits[0]), options.dt_high = Scalar(p.limits[1]);
+    options.dt_min = Scalar(p.limits[0]), options.dt_max = Scalar(p.limits[1]);
     y = state_space_duality(x, input(*d.dt, to ? &*to->dt : nullptr), *w.A, B, C, w.state, options);
   }
   if (w.D) y = add_skip(y, x, *w.D);

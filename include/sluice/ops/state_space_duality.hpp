@@ -20,8 +20,8 @@ template <class Scalar>
 struct StateSpaceDualityOptions {
   Parameter<Scalar, 1> dt_bias = {};                         ///< [H], added to dt
   bool softplus = true;                                      ///< whether dt goes through it, then
-  Scalar dt_low = 0;                                         ///< the least step after that,
-  Scalar dt_high = std::numeric_limits<Scalar>::infinity();  ///< and the largest
+  Scalar dt_min = 0;                                         ///< the least step after that,
+  Scalar dt_max = std::numeric_limits<Scalar>::infinity();  ///< and the largest
   bool log_A = true;  ///< whether A holds log(-A), as checkpoints do
 };
 
@@ -51,7 +51,7 @@ Variable<Scalar, 4> state_space_duality(const Variable<Scalar, 4>& x, const Vari
   const auto bias = options.dt_bias.on(tape);
   ssd::Inputs<Scalar> in{.x = x.value, .dt = dt.value, .A = A.value, .dt_bias = bias.value};
   in.softplus = options.softplus, in.log_A = options.log_A;
-  in.dt_low = options.dt_low, in.dt_high = options.dt_high;
+  in.dt_min = options.dt_min, in.dt_max = options.dt_max;
   const auto v = tape.result(x.shape(), x, dt, A, bias);
   const auto g = tape.result(dt.shape(), x, dt, A, bias);
   ssd::discretise(in, v.out, g.out);

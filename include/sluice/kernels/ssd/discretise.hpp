@@ -35,8 +35,8 @@ struct Inputs {
   View<const Scalar, 1> dt_bias{};  ///< [H], or absent
   bool log_A = true;                ///< whether A holds log(-A), as checkpoints do
   bool softplus = true;             ///< whether steps go through it
-  Scalar dt_low = 0;                ///< steps are raised to this
-  Scalar dt_high = std::numeric_limits<Scalar>::infinity();  ///< and lowered to this
+  Scalar dt_min = 0;                ///< steps are raised to this
+  Scalar dt_max = std::numeric_limits<Scalar>::infinity();  ///< and lowered to this
 
   /// A of a head.
   Scalar pole(Index h) const noexcept { return log_A ? -std::exp(A.data()[h]) : A.data()[h]; }
@@ -64,8 +64,8 @@ Step<Scalar> step_of(const Inputs<Scalar>& in, Scalar raw, Index h) noexcept {
   if (in.dt_bias) raw += in.dt_bias.data()[h];
   const Scalar dt = in.softplus ? simd::softplus(raw) : raw;
   const Scalar slope = in.softplus ? simd::sigmoid(raw) : Scalar{1};
-  if (dt < in.dt_low) return {in.dt_low, Scalar{0}};
-  if (dt > in.dt_high) return {in.dt_high, Scalar{0}};
+  if (dt < in.dt_min) return {in.dt_min, Scalar{0}};
+  if (dt > in.dt_max) return {in.dt_max, Scalar{0}};
   return {dt, slope};
 }
 

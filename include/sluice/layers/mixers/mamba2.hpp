@@ -120,7 +120,7 @@ struct Mamba2 {
     const auto u = split_heads(value, heads());
     const auto y = state_space_duality(
         u, dt, A_log, split_heads(B, G), split_heads(C, G), state.memory,
-        {.dt_bias = dt_bias, .dt_low = S(config.dt_low), .dt_high = S(config.dt_high)});
+        {.dt_bias = dt_bias, .dt_min = S(config.dt_low), .dt_max = S(config.dt_high)});
     return out_proj(norm(merge_heads(add_skip(y, u, D)), z));
   }
 
