@@ -123,7 +123,7 @@ TEST_CASE("the steps of Mamba-2 take braces", "[dialect]") {
   const auto D = draw<2>({2, 1}, 4);
   Tensor<float, 4> v(2, 3, 2, 4), dx = x, out = x;
   Tensor<float, 3> g(2, 3, 2);
-  ssd::discretise({.x = x, .dt = dt, .A = A, .dt_high = 4}, v, g);
+  ssd::discretise({.x = x, .dt = dt, .A = A, .dt_max = 4}, v, g);
   CHECK(g(0, 0, 0) < 0);
   dx.setZero();
   ssd::discretise_backward({.x = x, .dt = dt, .A = A}, v, g, {.dx = dx});

@@ -2,6 +2,7 @@
 // The laws are tested on a layer that keeps them, and on layers that break one each.
 #include "support/layer_laws.hpp"
 
+#include <sluice/core/operation.hpp>
 #include <sluice/layers/feed_forward/linear.hpp>
 #include <sluice/layers/norms/rms_norm.hpp>
 
@@ -47,42 +48,42 @@ struct Leaky {
 
  private:
   Variable<S, 3> leak(const Variable<S, 3>& u, State& state) const {
-    Tape<S>& tape = *u.tape;
-    const auto [B, T, D] = u.shape();
-    S* dstate = tape.gradient_of(state.memory);
-    S* ddecay = tape.gradient_of(decay);
-    const auto y = tape.result(u.shape(), u, dstate, ddecay);
-    S* before = tape.allocate(Shape<2>{B, D});
-    std::copy_n(state.memory.data(), B * D, before);
-    if (flaw == Flaw::forgets && T == 1) state.memory.setZero();
-    if (flaw == Flaw::allocates) ::operator delete(::operator new(4));
-    const View<const S, 1> a(decay);
-    for (Index b = 0; b < B; ++b)
-      for (Index t = 0; t < T; ++t)
-        for (Index i = 0; i < D; ++i) {
-          S& s = state.memory(b, i);
-          s = a.data()[i] * s + u.value.row(b, t)[i];
-          y.out.row(b, t)[i] = s;
-          if (flaw == Flaw::looks_ahead && t + 1 < T)
-            y.out.row(b, t)[i] += u.value.row(b, t + 1)[i];
-        }
-    if (y.gradient)
-      tape.on_backward([=, wrong = flaw == Flaw::wrong_gradient] {
-        const auto shape = u.shape();
-        for (Index b = 0; b < shape[0]; ++b)
-          for (Index i = 0; i < shape[2]; ++i) {
-            S ds = dstate ? dstate[b * shape[2] + i] : S(0);
-            for (Index t = shape[1]; t-- > 0;) {
-              ds += y.gradient.row(b, t)[i];
-              const S last = t > 0 ? y.value.row(b, t - 1)[i] : before[b * shape[2] + i];
-              if (ddecay) ddecay[i] += ds * last * (wrong ? S(1.001) : S(1));
-              if (u.gradient) u.gradient.row(b, t)[i] += ds;
-              ds *= a.data()[i];
-            }
-            if (dstate) dstate[b * shape[2] + i] = ds;
-          }
-      });
-    return y;
+    const auto a = use(*u.tape, decay);
+    const Flaw wrong = flaw;
+    struct Kept {
+      View<const S, 3> y;
+      View<const S, 2> before;
+    };
+    return recurrent_operation(
+        u.shape(), state.memory,
+        [&](const View<S, 3>& y, const View<S, 2>& memory, bool) {
+          const auto before = room(*u.tape, memory.shape());
+          std::copy_n(memory.data(), memory.size(), before.data());
+          if (flaw == Flaw::forgets && y.dim(1) == 1) state.memory.setZero();
+          if (flaw == Flaw::allocates) ::operator delete(::operator new(4));
+          for (Index b = 0; b < y.dim(0); ++b)
+            for (Index t = 0; t < y.dim(1); ++t)
+              for (Index i = 0; i < y.dim(2); ++i) {
+                y(b, t, i) = memory(b, i) = a.value(i) * memory(b, i) + u.value(b, t, i);
+                if (flaw == Flaw::looks_ahead && t + 1 < y.dim(1))
+                  y(b, t, i) += u.value(b, t + 1, i);
+              }
+          return Kept{y, before};
+        },
+        [=](const Kept& kept, const View<const S, 3>& dy, const View<S, 2>& dmemory) {
+          const S factor = wrong == Flaw::wrong_gradient ? S(1.001) : S(1);
+          for (Index b = 0; b < dy.dim(0); ++b)
+            for (Index i = 0; i < dy.dim(2); ++i)
+              for (Index t = dy.dim(1); t-- > 0;) {
+                S& ds = dmemory(b, i);
+                ds += dy(b, t, i);
+                const S last = t > 0 ? kept.y(b, t - 1, i) : kept.before(b, i);
+                if (a.gradient) a.gradient(i) += ds * last * factor;
+                if (u.gradient) u.gradient(b, t, i) += ds;
+                ds *= a.value(i);
+              }
+        },
+        u, a);
   }
 };
 
