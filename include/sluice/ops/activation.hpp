@@ -3,6 +3,7 @@
 /// Activation functions and gates as operations on variables.
 #pragma once
 
+#include <sluice/core/compiled.hpp>
 #include <sluice/core/operation.hpp>
 #include <sluice/kernels/activation/activation.hpp>
 
@@ -11,8 +12,8 @@
 
 namespace sluice {
 
-/// A function by its name, compiled once, or one of the objects of kernels/activation/functions.hpp,
-/// which may hold numbers.
+/// A function by its name, compiled once, or one of the objects of
+/// kernels/activation/functions.hpp, which may hold numbers.
 template <class F>
 concept ActivationFunction = kernels::ElementFunction<F> || std::same_as<F, Activation>;
 
@@ -42,16 +43,30 @@ Variable<S, R> gate(const F& f, const Variable<S, R>& a,
       a, b);
 }
 
+namespace detail {
+
+/// A function that is known here: by its name where kernels are compiled once, else as an object,
+/// so that a source compiles it alone and not all that have names.
+template <Activation kind, class F>
+constexpr auto named([[maybe_unused]] const F& f) noexcept {
+  if constexpr (kernels_are_compiled)
+    return kind;
+  else
+    return f;
+}
+
+}  // namespace detail
+
 /// max(x, 0).
 template <class Scalar, int Rank>
 Variable<Scalar, Rank> relu(const Variable<Scalar, Rank>& x) {
-  return activate(Activation::relu, x);
+  return activate(detail::named<Activation::relu>(kernels::Relu{}), x);
 }
 
 /// max(x, 0)^2.
 template <class Scalar, int Rank>
 Variable<Scalar, Rank> squared_relu(const Variable<Scalar, Rank>& x) {
-  return activate(Activation::squared_relu, x);
+  return activate(detail::named<Activation::squared_relu>(kernels::SquaredRelu{}), x);
 }
 
 /// x^2.
@@ -69,37 +84,37 @@ Variable<Scalar, Rank> exp(const Variable<Scalar, Rank>& x) {
 /// 1 / (1 + e^-x).
 template <class Scalar, int Rank>
 Variable<Scalar, Rank> sigmoid(const Variable<Scalar, Rank>& x) {
-  return activate(Activation::sigmoid, x);
+  return activate(detail::named<Activation::sigmoid>(kernels::Sigmoid{}), x);
 }
 
 /// tanh(x).
 template <class Scalar, int Rank>
 Variable<Scalar, Rank> tanh(const Variable<Scalar, Rank>& x) {
-  return activate(Activation::tanh, x);
+  return activate(detail::named<Activation::tanh>(kernels::Tanh{}), x);
 }
 
 /// x sigmoid(x).
 template <class Scalar, int Rank>
 Variable<Scalar, Rank> silu(const Variable<Scalar, Rank>& x) {
-  return activate(Activation::silu, x);
+  return activate(detail::named<Activation::silu>(kernels::Silu{}), x);
 }
 
 /// x Phi(x) with the normal distribution Phi.
 template <class Scalar, int Rank>
 Variable<Scalar, Rank> gelu(const Variable<Scalar, Rank>& x) {
-  return activate(Activation::gelu, x);
+  return activate(detail::named<Activation::gelu>(kernels::Gelu{}), x);
 }
 
 /// The approximation of `gelu` by tanh; not interchangeable with it in a trained model.
 template <class Scalar, int Rank>
 Variable<Scalar, Rank> gelu_tanh(const Variable<Scalar, Rank>& x) {
-  return activate(Activation::gelu_tanh, x);
+  return activate(detail::named<Activation::gelu_tanh>(kernels::GeluTanh{}), x);
 }
 
 /// log(1 + e^x).
 template <class Scalar, int Rank>
 Variable<Scalar, Rank> softplus(const Variable<Scalar, Rank>& x) {
-  return activate(Activation::softplus, x);
+  return activate(detail::named<Activation::softplus>(kernels::Softplus{}), x);
 }
 
 /// factor log(sigmoid(x)): a forget gate as a logarithm; GLA takes 1/16 as the factor.
@@ -112,7 +127,7 @@ Variable<Scalar, Rank> log_sigmoid(const Variable<Scalar, Rank>& x,
 /// x + 1 for positive x, else e^x: the positive feature map of linear attention.
 template <class Scalar, int Rank>
 Variable<Scalar, Rank> elu_plus_one(const Variable<Scalar, Rank>& x) {
-  return activate(Activation::elu_plus_one, x);
+  return activate(detail::named<Activation::elu_plus_one>(kernels::EluPlusOne{}), x);
 }
 
 /// max(x, low). The gradient passes where x is at least `low`.
@@ -125,21 +140,21 @@ Variable<Scalar, Rank> at_least(const Variable<Scalar, Rank>& x, std::type_ident
 template <class Scalar, int Rank>
 Variable<Scalar, Rank> gated_silu(const Variable<Scalar, Rank>& a,
                                   const std::type_identity_t<Variable<Scalar, Rank>>& b) {
-  return gate(Activation::silu, a, b);
+  return gate(detail::named<Activation::silu>(kernels::Silu{}), a, b);
 }
 
 /// sigmoid(a) (.) b, GLU.
 template <class Scalar, int Rank>
 Variable<Scalar, Rank> gated_sigmoid(const Variable<Scalar, Rank>& a,
                                      const std::type_identity_t<Variable<Scalar, Rank>>& b) {
-  return gate(Activation::sigmoid, a, b);
+  return gate(detail::named<Activation::sigmoid>(kernels::Sigmoid{}), a, b);
 }
 
 /// gelu(a) (.) b, GEGLU.
 template <class Scalar, int Rank>
 Variable<Scalar, Rank> gated_gelu(const Variable<Scalar, Rank>& a,
                                   const std::type_identity_t<Variable<Scalar, Rank>>& b) {
-  return gate(Activation::gelu, a, b);
+  return gate(detail::named<Activation::gelu>(kernels::Gelu{}), a, b);
 }
 
 }  // namespace sluice
