@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: MIT
 // The laws are tested on a layer that keeps them, and on layers that break one each.
+#include "support/layer_file.hpp"
 #include "support/layer_laws.hpp"
 
 #include <sluice/core/operation.hpp>
+#include <sluice/layers/blocks/transformer_block.hpp>
 #include <sluice/layers/feed_forward/linear.hpp>
+#include <sluice/layers/mixers/gated_linear_attention.hpp>
+#include <sluice/layers/mixers/mamba.hpp>
 #include <sluice/layers/norms/rms_norm.hpp>
 
 using namespace sluice;
@@ -101,6 +105,16 @@ TEST_CASE("a streamable layer keeps its laws in double", "[law]") {
   STATIC_REQUIRE(Streamable<Leaky<double>>);
   STATIC_REQUIRE(!Streamable<Linear<double>>);
   require_layer_laws(flawed<double>(Flaw::none), 5);
+}
+
+TEST_CASE("layers survive a file", "[law]") {
+  CHECK(survives_a_file(flawed<double>(Flaw::none)));
+  CHECK(survives_a_file(flawed<float>(Flaw::none)));
+  Rng rng(1);
+  GatedLinearAttentionConfig c;
+  c.width = 8, c.num_heads = 2, c.use_short_conv = true;
+  CHECK(survives_a_file(transformer_block<GatedLinearAttention<float>>(c, 12, rng)));
+  CHECK(survives_a_file(Mamba<double>({.width = 8, .state_size = 4}, rng)));
 }
 
 TEST_CASE("a streamable layer keeps its laws in float", "[law]") {
