@@ -7,6 +7,7 @@
 #include <sluice/core/fields.hpp>
 #include <sluice/ops/normalised_linear_attention.hpp>
 
+#include <cmath>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -270,6 +271,22 @@ TEST_CASE("normalised weights average the values", "[gla][op]") {
   require_close("o", x.v, o, 1e-9);  // eps is 1e-10, weights are about 1
 }
 
+TEST_CASE("queries are scaled by 1 / sqrt(K) unless the caller says otherwise", "[gla][op]") {
+  for (const Index K : {1, 3, 16}) {
+    CAPTURE(K);
+    const Case c{"", Op::none, false, 2, 7, 2, 4, K};
+    Operands x(c), same = x;
+    Tape<double> tape;
+    tape.start();
+    const auto input = [&](const Tensor<double, 4>& t) { return tape.input(t); };
+    const auto q = input(x.q), k = input(x.k), v = input(x.v);
+    const auto usual = linear_attention(q, k, v, x.states.memory).value;
+    const auto given =
+        linear_attention(q, k, v, same.states.memory, {.scale = 1 / std::sqrt(double(K))}).value;
+    for (Index i = 0; i < usual.size(); ++i) CHECK(usual.data()[i] == given.data()[i]);
+  }
+}
+
 TEST_CASE("a warm operation allocates nothing", "[gla][op]") {
   for (const Case& c : cases) {
     CAPTURE(c.name);
@@ -301,6 +318,8 @@ TEST_CASE("arguments that do not agree are named, and no state is touched", "[gl
       require_close("memory", before.memory, x.states.memory, 0);
       require_close("key_sum", before.key_sum, x.states.key_sum, 0);
       const std::string text = e.what();
+      CHECK(text.substr(0, text.find(": ")) ==
+            (c.op == Op::normalised ? "normalised_linear_attention" : "gated_linear_attention"));
       return text.substr(text.find(": ") + 2);
     }
     return "";

@@ -91,3 +91,17 @@ TEST_CASE("dropout keeps or scales, and the way back takes the same mask", "[dro
   CHECK_THROWS_AS(dropout(in, 1), ArgumentError);
   CHECK_THROWS_AS(dropout(in, -0.1), ArgumentError);
 }
+
+TEST_CASE("a probability out of range is named, in training or not", "[dropout][error]") {
+  const auto x = uniform<float, 2>({4, 5}, 1, 2, 1);
+  Tape<float> tape;
+  for (const bool training : {false, true}) {
+    tape.start();
+    if (training) tape.train(Rng(9));
+    const auto in = tape.input(x);
+    CHECK_THROWS_WITH(dropout(in, 1), "dropout: probability must be in [0, 1), got 1.000000");
+    CHECK_THROWS_WITH(drop_path(in, 1.5), "drop_path: probability must be in [0, 1), got 1.500000");
+    CHECK_THROWS_AS(drop_path(in, std::nan("")), ArgumentError);
+    CHECK_NOTHROW(dropout(in, 0.999));
+  }
+}
