@@ -6,6 +6,7 @@
 
 #include <sluice/core/fields.hpp>
 #include <sluice/ops/normalised_linear_attention.hpp>
+#include <sluice/ops/slice.hpp>
 
 #include <cmath>
 #include <string>
@@ -284,6 +285,16 @@ TEST_CASE("queries are scaled by 1 / sqrt(K) unless the caller says otherwise", 
     const auto given =
         linear_attention(q, k, v, same.states.memory, {.scale = 1 / std::sqrt(double(K))}).value;
     for (Index i = 0; i < usual.size(); ++i) CHECK(usual.data()[i] == given.data()[i]);
+    Tensor<double, 4> sums = uniform<double, 4>({2, 1, 2, K}, 0.1, 1, 9), memory(2, 2, K, 5);
+    memory.setConstant(1);
+    auto other_sums = sums, other_memory = memory;
+    const auto values = slice(v, 2, 0, 2);  // as many heads as q has
+    const auto a =
+        normalised_linear_attention(q, k, values, memory, sums, {.scale = {}, .eps = eps}).value;
+    const auto b = normalised_linear_attention(q, k, values, other_memory, other_sums,
+                                               {.scale = 1 / std::sqrt(double(K)), .eps = eps})
+                       .value;
+    for (Index i = 0; i < a.size(); ++i) CHECK(a.data()[i] == b.data()[i]);
   }
 }
 
@@ -357,6 +368,9 @@ TEST_CASE("arguments that do not agree are named, and no state is touched", "[gl
     CHECK(error(
               norm, [&](Operands& x) { longer(x.states.key_sum, 1); }, recording) ==
           "key_sum must be [2, 1, 2, 3] to match q, got [2, 2, 2, 3]");
+    CHECK(error(
+              {"", Op::normalised, false, 1, 7, 1, 1, 1, 1, {0, 5}}, [](Operands&) {}, recording) ==
+          "cu_seqlens must be from 0 to T = 7, got 0 to 5");
     CHECK(error(
               {"", Op::none, false, 2, 7, 1, 1, 1, 1, {0, 7}}, [](Operands&) {}, recording) ==
           "cu_seqlens must be used with a batch of 1, got a batch of 2");
