@@ -4,6 +4,7 @@
 #include "support/tensor.hpp"
 
 #include <sluice/core/operation.hpp>
+#include <sluice/core/parameter.hpp>
 #include <sluice/layers/blocks/checkpoint.hpp>
 #include <sluice/layers/feed_forward/linear.hpp>
 #include <sluice/ops/arithmetic.hpp>
@@ -14,6 +15,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <stdexcept>
 #include <tuple>
 #include <vector>
@@ -376,4 +378,35 @@ TEST_CASE("recomputed parts share their scratch", "[core][pass]") {
     return tape.capacity();
   };
   CHECK(4 * capacity(true) <= capacity(false));
+}
+
+TEST_CASE("a recurrence of constants has no gradient, recorded or not", "[core][pass]") {
+  const auto x = uniform<double, 3>({1, 3, 4}, -1, 1, 1);
+  const auto A = uniform<double, 2>({2, 4}, -1, -0.1, 2), B = uniform<double, 2>({2, 4}, -1, 1, 3);
+  Memory state{zeros<double>(Shape<3>{1, 2, 4})};
+  Tape<double> tape;
+  tape.record();
+  const auto in = tape.input(x);
+  const auto b = tape.input(B);
+  CHECK_FALSE(selective_scan(in, in, tape.input(A), b, b, state.h).gradient);
+  CHECK(tape.memory_gradient(state.h.data(), 8, false) == nullptr);
+}
+
+TEST_CASE("a parameter is a tensor, a variable or nothing", "[core][pass]") {
+  const auto w = uniform<double, 1>({3}, -1, 1, 1);
+  std::optional<Tensor<double, 1>> maybe;
+  Tape<double> tape;
+  tape.start();
+  const auto x = tape.input(w);
+  const auto value = [&](const Parameter<double, 1>& p) {
+    CHECK(bool(p) == bool(p.on(tape).value));
+    CHECK(p.on(tape).tape == &tape);
+    return p.on(tape).value.data();
+  };
+  CHECK(value(w) == w.data());
+  CHECK(value(x) == w.data());
+  CHECK(value(maybe) == nullptr);
+  CHECK(value({}) == nullptr);
+  maybe = w;
+  CHECK(value(maybe) == maybe->data());
 }

@@ -12,6 +12,7 @@
 #include <tuple>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 using namespace sluice;
 using testing::allocations;
@@ -489,4 +490,42 @@ TEST_CASE("tidy keeps a number", "[core][tape]") {
     return sum(tape.input(x));
   });
   CHECK(y.value() == 15);
+}
+
+TEST_CASE("where packed sequences begin is copied", "[core][tape]") {
+  std::vector<Index> starts;
+  for (Index n = 0; n < 40; ++n) starts.push_back(3 * n);
+  const auto expected = starts;
+  Tape<double> tape;
+  tape.start();
+  tape.pack(starts);
+  std::fill(starts.begin(), starts.end(), -1);
+  for (int n = 0; n < 20; ++n) std::fill_n(tape.allocate(Shape<1>{8}), 8, -1.);
+  const auto got = tape.cu_seqlens();
+  CHECK(std::equal(got.begin(), got.end(), expected.begin(), expected.end()));
+  tape.pack({});
+  CHECK(tape.cu_seqlens().empty());
+  tape.pack(expected);
+  tape.start();
+  CHECK(tape.cu_seqlens().empty());
+}
+
+TEST_CASE("values of the last pass outlive what this one computes first", "[core][tape]") {
+  Model model(2, 2), other(2, 5);
+  Tape<double> tape;
+  int computed = 0;
+  const auto doubled = [&](const Model& m) {
+    return tape
+        .derived(m.weight, Shape<1>{2},
+                 [&](double* to) { ++computed, to[0] = to[1] = 2 * m.weight(0); })
+        .value(1);
+  };
+  for (int pass = 0; pass < 3; ++pass) {
+    tape.start();
+    CHECK(doubled(model) == 4);
+  }
+  tape.start();
+  CHECK(doubled(other) == 10);
+  CHECK(doubled(model) == 4);
+  CHECK(computed == 2);
 }

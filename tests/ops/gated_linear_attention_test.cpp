@@ -380,5 +380,11 @@ TEST_CASE("arguments that do not agree are named, and no state is touched", "[gl
     CHECK(error(
               {"", Op::none, false, 1, 7, 1, 1, 1, 1, {0, 5, 3, 7}}, [](Operands&) {}, recording) ==
           "cu_seqlens must be non-decreasing, got 5 before 3");
+    CHECK(error(
+              {"", Op::none, false, 1, 7, 1, 1, 1, 1, {0, -2, 7}}, [](Operands&) {}, recording) ==
+          "cu_seqlens must be non-decreasing, got 0 before -2");
+    CHECK(error(
+              {"", Op::none, false, 1, 7, 1, 1, 1, 1, {1, 7}}, [](Operands&) {}, recording) ==
+          "cu_seqlens must be from 0 to T = 7, got 1 to 7");
   }
 }

@@ -6,6 +6,7 @@
 #include <sluice/ops/dropout.hpp>
 #include <sluice/ops/gather.hpp>
 #include <sluice/ops/packing.hpp>
+#include <sluice/ops/slice.hpp>
 
 #include <cmath>
 #include <cstdint>
@@ -55,6 +56,27 @@ TEST_CASE("an id out of range is named, with its place", "[embedding]") {
   CHECK(message({high, {2, 3}}) == "gather: ids[1, 2] must be in [0, 5), got 5");
   CHECK(message({low, {1, 2}}) == "gather: ids[0, 0] must be in [0, 5), got -1");
   CHECK(message({high, {2, 2}, {3, 1}}) == "");  // the bad one lies beyond the rows seen
+}
+
+TEST_CASE("rows of a part of a wider table, by ids of any shape", "[embedding]") {
+  const auto wide = uniform<double, 2>({5, 8}, -1, 1, 1);
+  auto dwide = zeros<double>(Shape<2>{5, 8});
+  const std::int64_t ids[] = {4, 1, 9, 1, 4, 9};
+  Tape<double> tape;
+  tape.record();
+  const auto table = slice(tape.input(wide, dwide), 1, 2, 3);
+  const auto y = gather(table, View<const std::int64_t, 2>(ids, {2, 2}, {3, 1}));
+  REQUIRE(y.shape() == Shape<3>{2, 2, 3});
+  const Index read[] = {4, 1, 1, 4};
+  for (Index n = 0; n < 4; ++n)
+    for (Index i = 0; i < 3; ++i) {
+      CHECK(y.value(n / 2, n % 2, i) == wide(read[n], 2 + i));
+      y.gradient(n / 2, n % 2, i) = 1;
+    }
+  tape.backward();
+  for (Index n = 0; n < 5; ++n)
+    for (Index i = 0; i < 8; ++i)
+      CHECK(dwide(n, i) == ((n == 1 || n == 4) && i >= 2 && i < 5 ? 2 : 0));
 }
 
 TEST_CASE("dropout keeps or scales, and the way back takes the same mask", "[dropout]") {
