@@ -4,6 +4,7 @@
 #include "support/tensor.hpp"
 
 #include <sluice/core/operation.hpp>
+#include <sluice/core/parameter.hpp>
 #include <sluice/layers/blocks/checkpoint.hpp>
 #include <sluice/layers/feed_forward/linear.hpp>
 #include <sluice/ops/arithmetic.hpp>
@@ -14,6 +15,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <stdexcept>
 #include <tuple>
 #include <vector>
@@ -283,4 +285,128 @@ TEST_CASE("a result of any strides is kept by tidy", "[core][pass]") {
         CHECK(plain.value(b, t, i) == 2 * x(b, t, i + 3));
         CHECK(tidied.value(b, t, i) == 2 * x(b, t, i + 3));
       }
+}
+
+TEST_CASE("after the way back through recomputed parts all is as it was", "[core][pass]") {
+  const auto x = uniform<double, 3>({1, 5, 4}, -1, 1, 1);
+  auto dx = zeros<double>(Shape<3>{1, 5, 4});
+  // More tensors than a cache line holds addresses or sizes.
+  struct Many {
+    std::array<Memory, 20> parts;
+    static constexpr auto fields() { return std::tuple{field("parts", &Many::parts)}; }
+  };
+  Many state;
+  for (std::size_t i = 0; i < 20; ++i)
+    state.parts[i].h = uniform<double, 3>({1, 1 + Index(i) % 3, 4}, -1, 1, unsigned(i));
+  Many dstate = zeros_like(state);
+  Tape<double> tape;
+  tape.record();
+  tape.train(Rng(3));
+  const std::vector<Index> early{0, 2, 3, 5}, late{0, 4, 5};
+  tape.pack(early);
+  const auto in = tape.input(x, dx);
+  std::vector<std::size_t> packed;
+  std::vector<double> drawn;
+  const auto part = [in, &packed, &drawn, s = &state] {
+    packed.push_back(in.tape->cu_seqlens().size());
+    drawn.push_back(in.tape->draws().uniform<double>());
+    for (Memory& m : s->parts) m.h.setConstant(m.h(0, 0, 0) + 1);
+    return scale(in, 2);
+  };
+  const auto first = tape.recompute(state, part), second = tape.recompute(state, part);
+  tape.pack(late);
+  std::vector<const double*> gradients;
+  const auto found = [&] {
+    std::vector<const double*> all;
+    for (const Memory& m : state.parts)
+      all.push_back(tape.memory_gradient(m.h.data(), static_cast<std::size_t>(m.h.size()), false));
+    return all;
+  };
+  const auto before = found();
+  CHECK(std::count(before.begin(), before.end(), nullptr) == 0);
+  const auto values = state;
+  Rng draws = tape.draws();
+  const auto used = [&] { return tape.workspace().arena->mark().used; };
+  const auto loss = total(first + second);
+  const auto mark = used();
+  tape.backward(loss);
+  CHECK(used() == mark);
+  CHECK(packed == std::vector<std::size_t>{4, 4, 4, 4});
+  REQUIRE(drawn.size() == 4);
+  CHECK((drawn[3] == drawn[0] && drawn[2] == drawn[1] && drawn[0] != drawn[1]));
+  CHECK(tape.draws()() == draws());
+  CHECK(std::equal(late.begin(), late.end(), tape.cu_seqlens().begin(), tape.cu_seqlens().end()));
+  CHECK(found() == before);
+  for (std::size_t i = 0; i < 20; ++i)
+    require_close("state", values.parts[i].h, state.parts[i].h, 0);
+  for (Index i = 0; i < dx.size(); ++i) CHECK(dx.data()[i] == 4);
+}
+
+TEST_CASE("an exception in a recomputed part gives its draws back", "[core][pass]") {
+  Memory state{zeros<double>(Shape<3>{1, 2, 4})};
+  const auto x = uniform<double, 3>({1, 3, 4}, -1, 1, 1);
+  Tape<double> tape;
+  tape.record();
+  tape.train(Rng(3));
+  const auto in = tape.input(x);
+  CHECK_THROWS_WITH(tape.recompute(state,
+                                   [in]() -> X {
+                                     in.tape->draws()();
+                                     throw std::runtime_error("fault");
+                                   }),
+                    "fault");
+  CHECK(tape.draws()() == Rng(3)());
+}
+
+TEST_CASE("recomputed parts share their scratch", "[core][pass]") {
+  const auto x = uniform<double, 3>({1, 100, 40}, -1, 1, 1);
+  auto dx = zeros<double>(Shape<3>{1, 100, 40});
+  const auto capacity = [&](bool recomputed) {
+    Tape<double> tape;
+    tape.record();
+    NoState none;
+    X y = tape.input(x, dx);
+    for (int part = 0; part < 20; ++part) {
+      const auto deep = [y] {
+        X z = y;
+        for (int k = 0; k < 10; ++k) z = scale(z, 1);
+        return z;
+      };
+      y = recomputed ? tape.recompute(none, deep) : deep();
+    }
+    tape.backward(total(y));
+    return tape.capacity();
+  };
+  CHECK(4 * capacity(true) <= capacity(false));
+}
+
+TEST_CASE("a recurrence of constants has no gradient, recorded or not", "[core][pass]") {
+  const auto x = uniform<double, 3>({1, 3, 4}, -1, 1, 1);
+  const auto A = uniform<double, 2>({2, 4}, -1, -0.1, 2), B = uniform<double, 2>({2, 4}, -1, 1, 3);
+  Memory state{zeros<double>(Shape<3>{1, 2, 4})};
+  Tape<double> tape;
+  tape.record();
+  const auto in = tape.input(x);
+  const auto b = tape.input(B);
+  CHECK_FALSE(selective_scan(in, in, tape.input(A), b, b, state.h).gradient);
+  CHECK(tape.memory_gradient(state.h.data(), 8, false) == nullptr);
+}
+
+TEST_CASE("a parameter is a tensor, a variable or nothing", "[core][pass]") {
+  const auto w = uniform<double, 1>({3}, -1, 1, 1);
+  std::optional<Tensor<double, 1>> maybe;
+  Tape<double> tape;
+  tape.start();
+  const auto x = tape.input(w);
+  const auto value = [&](const Parameter<double, 1>& p) {
+    CHECK(bool(p) == bool(p.on(tape).value));
+    CHECK(p.on(tape).tape == &tape);
+    return p.on(tape).value.data();
+  };
+  CHECK(value(w) == w.data());
+  CHECK(value(x) == w.data());
+  CHECK(value(maybe) == nullptr);
+  CHECK(value({}) == nullptr);
+  maybe = w;
+  CHECK(value(maybe) == maybe->data());
 }

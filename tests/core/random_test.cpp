@@ -128,6 +128,11 @@ TEST_CASE("below is uniform and in range", "[core][random]") {
   for (int i = 0; i < 10; ++i) CHECK(rng.below(1) == 0);
   const std::uint64_t more_than_half = (std::uint64_t{1} << 63) + 1;
   for (int i = 0; i < 100; ++i) CHECK(rng.below(more_than_half) < more_than_half);
+  // Were the uneven rest not rejected, half of these would fall into the first third.
+  const std::uint64_t third = std::uint64_t{1} << 62;
+  int first = 0;
+  for (int i = 0; i < 3000; ++i) first += rng.below(3 * third) < third;
+  CHECK(std::abs(first - 1000) < 5 * std::sqrt(3000 * 2 / 9.));
 }
 
 TEST_CASE("streams and parts have nothing in common", "[core][random]") {
@@ -160,6 +165,19 @@ TEST_CASE("a blank generator fills with zeros", "[core][random]") {
   fill_normal(x, blank, 1.f);
   for (Index i = 0; i < 7; ++i) CHECK(x(i) == 0);
   CHECK_FALSE(Rng(0).is_blank());
+  CHECK(blank.split(3).is_blank());
+  CHECK_FALSE(Rng(0).split(3).is_blank());
+}
+
+TEST_CASE("filling writes no element more", "[core][random]") {
+  std::vector<float> room(9, 5.f);
+  Eigen::TensorMap<Tensor<float, 1>> part(room.data() + 1, 7);
+  for (Rng rng : {Rng(1), Rng::blank()}) {
+    fill_uniform(part, rng, 1.f, 2.f);
+    fill_normal(part, rng, 1.f);
+    CHECK((room[0] == 5 && room[8] == 5));
+    CHECK(std::count(room.begin(), room.end(), 5.f) == 2);
+  }
 }
 
 TEST_CASE("a generator for the standard library", "[core][random]") {

@@ -5,11 +5,14 @@
 #include <sluice/core/tape.hpp>
 #include <sluice/core/tensor.hpp>
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <tuple>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 using namespace sluice;
 using testing::allocations;
@@ -378,4 +381,151 @@ TEST_CASE("integers in a state have no gradient, and are put back", "[core][tape
   tape.backward(sum(y));
   CHECK(state.position(0) == 5);
   CHECK(dmodel.weight(1) == 2);
+}
+
+TEST_CASE("a new tape is plain, and what is recorded later makes it record", "[core][tape]") {
+  const Model model(1, 3);
+  Model gradient = zeros_like(model);
+  Tape<double> tape;
+  CHECK_FALSE(tape.recording());
+  CHECK_FALSE(tape.training());
+  CHECK_NOTHROW(tape.backward());  // nothing has been walked back before
+  tape.start();
+  tape.also_record(model, gradient);
+  CHECK(tape.recording());
+  CHECK(tape.gradient_of(model.weight) == gradient.weight.data());  // of one element, too
+}
+
+TEST_CASE("a second walk back writes nothing", "[core][tape]") {
+  const auto x = counting(3);
+  const Model model(3, 2);
+  Model gradient = zeros_like(model);
+  Tape<double> tape;
+  tape.record(model, gradient);
+  const auto loss = sum(scale(tape.input(x), model.weight));
+  tape.backward(loss);
+  *loss.gradient.data() = 5;
+  CHECK_THROWS_AS(tape.backward(loss), ArgumentError);
+  CHECK(*loss.gradient.data() == 5);
+}
+
+TEST_CASE("rooms are as large as asked for, to the next cache line", "[core][tape]") {
+  Tape<double> tape;
+  tape.start();
+  double* const first = tape.allocate(Shape<2>{3, 32});
+  CHECK(tape.allocate(Shape<0>{}) - first == 96);
+  CHECK(tape.allocate(Shape<1>{0}) - first == 104);
+  CHECK(tape.allocate(Shape<1>{1}) - first == 104);  // nothing took no room
+}
+
+TEST_CASE("a tape remembers states of any size, until they change or the pass ends",
+          "[core][tape]") {
+  for (const Index n : {1, 2, 1000}) {
+    CAPTURE(n);
+    Model state(n, 3), other(n, 3), d = zeros_like(state);
+    const double* const at = state.weight.data();
+    const auto size = static_cast<std::size_t>(n);
+    Tape<double> tape;
+    const auto begin = [&] {
+      double* const gradient = tape.memory_gradient(at, size, true);
+      CHECK(std::all_of(gradient, gradient + n, [](double v) { return v == 0; }));
+      tape.remember(at, size, gradient);
+      return gradient;
+    };
+    CHECK(tape.memory_gradient(at, size, true) == nullptr);
+    tape.record();
+    CHECK(tape.memory_gradient(at, size, false) == nullptr);
+    double* const gradient = begin();
+    std::fill_n(tape.allocate(Shape<1>{2 * n}), 2 * n, -1.);  // beside what is remembered
+    CHECK(tape.memory_gradient(at, size, false) == gradient);
+    CHECK(tape.memory_gradient(other.weight.data(), size, false) == nullptr);
+    CHECK(tape.memory_gradient(at, size + 1, false) == nullptr);
+    state.weight(n - 1) = 4;
+    CHECK(tape.memory_gradient(at, size, false) == nullptr);
+    state.weight(n - 1) = 3;
+    CHECK(tape.memory_gradient(at, size, false) == gradient);
+    tape.forget(other);
+    CHECK(tape.memory_gradient(at, size, false) == gradient);
+    tape.forget(state);
+    CHECK(tape.memory_gradient(at, size, false) == nullptr);
+    begin();
+    tape.record();
+    CHECK(tape.memory_gradient(at, size, false) == nullptr);
+    tape.also_record(state, d);
+    CHECK(tape.memory_gradient(at, size, false) == d.weight.data());
+    begin();
+    state.weight(n - 1) = 5;  // begins anew: no longer what was asked about
+    CHECK(tape.memory_gradient(at, size, false) == nullptr);
+  }
+}
+
+TEST_CASE("what follows from a number is computed anew when it changes", "[core][tape]") {
+  Model model(1, 2), other(1, 5);
+  Tape<double> tape;
+  int computed = 0;
+  const auto doubled = [&](const Model& m) {
+    return *tape.derived(m.weight, Shape<1>{1},
+                         [&](double* to) { ++computed, *to = 2 * m.weight(0); })
+                .value.data();
+  };
+  CHECK(doubled(model) == 4);
+  model.weight(0) = 3;
+  CHECK(doubled(model) == 6);
+  // What the last pass has used is still there, even if this one has begun with something else.
+  tape.start(), tape.start(), tape.start();
+  CHECK(doubled(model) == 6);
+  tape.start();
+  CHECK(doubled(other) == 10);
+  const int before = computed;
+  CHECK(doubled(model) == 6);
+  CHECK(computed == before);
+}
+
+TEST_CASE("tidy keeps a number", "[core][tape]") {
+  const auto x = counting(5);
+  Tape<double> tape;
+  tape.start();
+  const auto y = tape.tidy([&] {
+    tape.allocate(Shape<1>{100});
+    return sum(tape.input(x));
+  });
+  CHECK(y.value() == 15);
+}
+
+TEST_CASE("where packed sequences begin is copied", "[core][tape]") {
+  std::vector<Index> starts;
+  for (Index n = 0; n < 40; ++n) starts.push_back(3 * n);
+  const auto expected = starts;
+  Tape<double> tape;
+  tape.start();
+  tape.pack(starts);
+  std::fill(starts.begin(), starts.end(), -1);
+  for (int n = 0; n < 20; ++n) std::fill_n(tape.allocate(Shape<1>{8}), 8, -1.);
+  const auto got = tape.cu_seqlens();
+  CHECK(std::equal(got.begin(), got.end(), expected.begin(), expected.end()));
+  tape.pack({});
+  CHECK(tape.cu_seqlens().empty());
+  tape.pack(expected);
+  tape.start();
+  CHECK(tape.cu_seqlens().empty());
+}
+
+TEST_CASE("values of the last pass outlive what this one computes first", "[core][tape]") {
+  Model model(2, 2), other(2, 5);
+  Tape<double> tape;
+  int computed = 0;
+  const auto doubled = [&](const Model& m) {
+    return tape
+        .derived(m.weight, Shape<1>{2},
+                 [&](double* to) { ++computed, to[0] = to[1] = 2 * m.weight(0); })
+        .value(1);
+  };
+  for (int pass = 0; pass < 3; ++pass) {
+    tape.start();
+    CHECK(doubled(model) == 4);
+  }
+  tape.start();
+  CHECK(doubled(other) == 10);
+  CHECK(doubled(model) == 4);
+  CHECK(computed == 2);
 }

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "support/catch.hpp"
 
+#include <sluice/core/each_row.hpp>
 #include <sluice/core/tensor.hpp>
 #include <sluice/core/view.hpp>
 
 #include <type_traits>
+#include <utility>
+#include <vector>
 
 using namespace sluice;
 
@@ -98,4 +101,35 @@ TEST_CASE("rows fold the leading axes", "[core][view]") {
     CHECK(rows(vector).shape() == Shape<2>{1, 7});
     CHECK(rows(View<float, 0>(x.data(), {})).shape() == Shape<2>{1, 1});
   }
+}
+
+TEST_CASE("rows are visited in order, several views side by side", "[core][view]") {
+  Tensor<double, 3> x(2, 3, 8), y(2, 3, 5);
+  const View<double, 3> part = slice(slice(View<double, 3>(x), 2, 1, 5), 1, 1, 2);
+  const View<double, 3> other = slice(View<double, 3>(y), 1, 0, 2);
+  CHECK(row_length(part) == 5);
+  CHECK(row_length(View<double, 1>(x.data(), {7})) == 7);
+  CHECK(row_length(View<double, 0>(x.data(), {})) == 1);
+  std::vector<std::pair<const double*, const double*>> got, expected;
+  for_each_row([&](const double* a, const double* b) { got.emplace_back(a, b); }, part, other);
+  for (Index b = 0; b < 2; ++b)
+    for (Index t = 0; t < 2; ++t) expected.emplace_back(&x(b, t + 1, 1), &y(b, t, 0));
+  CHECK(got == expected);
+}
+
+TEST_CASE("strides of rows: of one row and of many", "[core][view]") {
+  Tensor<float, 4> x(2, 3, 5, 4);
+  const View<float, 4> all = x;
+  const auto one = rows(slice(slice(slice(all, 0, 1, 1), 1, 1, 1), 2, 1, 1));
+  CHECK(one.shape() == Shape<2>{1, 4});
+  CHECK(one.stride(0) == 4);
+  CHECK(one.stride(1) == 1);
+  const auto batch = rows(slice(slice(all, 1, 1, 1), 2, 1, 1));  // stride of the outermost axis
+  CHECK(batch.stride(0) == 60);
+  const auto inner = rows(slice(slice(all, 0, 1, 1), 3, 1, 2));
+  CHECK(inner.shape() == Shape<2>{15, 2});
+  CHECK(inner.stride(0) == 4);
+  // An axis that repeats its elements.
+  CHECK_FALSE(has_rows(View<float, 3>(x.data(), {3, 5, 4}, {0, 4, 1})));
+  CHECK(has_rows(View<float, 3>(x.data(), {3, 5, 4}, {20, 4, 1})));
 }

@@ -317,6 +317,38 @@ TEST_CASE("a stack of several kinds of block is a layer like any other", "[block
                                                                      "2.memory"});
 }
 
+TEST_CASE("a stack is its blocks, one after the other", "[block]") {
+  const auto stack = hybrid();
+  CHECK_FALSE(stack.recompute);
+  CHECK(stack.size() == 3);
+  const auto x = uniform<S, 3>({2, 5, 8}, -1, 1, 1);
+  auto state = stack.initial_state(2);
+  const auto& first = std::get<1>(stack[0]);
+  const auto& second = std::get<0>(stack[1]);
+  const auto& third = std::get<1>(stack[2]);
+  auto a = first.initial_state(2), c = third.initial_state(2);
+  auto b = second.initial_state(2);
+  Tape<S> tape;
+  const auto in = tape.input(x);
+  const auto expected = third(second(first(in, a), b), c);
+  const auto y = stack(in, state);
+  for (Index i = 0; i < x.size(); ++i) CHECK(y.value.data()[i] == expected.value.data()[i]);
+  require_close("first", a.memory, std::get<1>(state.layers[0]).memory, 0);
+  require_close("second", b.memory, std::get<0>(state.layers[1]).memory, 0);
+  require_close("third", c.memory, std::get<1>(state.layers[2]).memory, 0);
+}
+
+TEST_CASE("the options of a transformer block reach its parts", "[block]") {
+  Rng rng(8);
+  const auto plain = transformer_block<GLA>(small(), 12, rng);
+  CHECK((plain.mix.dropout == 0 && plain.feed.dropout == 0));
+  const auto block = transformer_block<GLA>(
+      small(), 12, rng, {.norm_eps = 1e-3, .linear = {.bias = true}, .dropout = 0.25});
+  CHECK((block.mix.dropout == 0.25 && block.feed.dropout == 0.25));
+  CHECK((block.mix.norm.eps == 1e-3 && block.feed.norm.eps == 1e-3));
+  CHECK((block.feed.inner.gate_proj.bias && block.feed.inner.down_proj.bias));
+}
+
 TEST_CASE("a stack that recomputes has the same gradients in less memory", "[block]") {
   auto stack = hybrid();
   for (auto& place : stack.blocks)

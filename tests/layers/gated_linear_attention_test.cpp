@@ -4,6 +4,9 @@
 
 #include <sluice/layers/mixers/gated_linear_attention.hpp>
 
+#include <algorithm>
+#include <cmath>
+
 using namespace sluice;
 
 TEST_CASE("the GLA layer keeps the laws of streamable layers", "[layer][gla]") {
@@ -39,6 +42,66 @@ TEST_CASE("the GLA layer keeps the laws with every published option", "[layer][g
         Rng rng(4);
         testing::require_layer_laws(GatedLinearAttention<double>(c, rng), c.width);
       }
+}
+
+TEST_CASE("the GLA layer is the recurrence of the paper", "[layer][gla]") {
+  const Index B = 2, T = 9, heads = 4, kv_heads = 2, K = 2, V = 4;
+  for (const double normalizer : {16.0, 0.5})
+    for (const bool raised : {false, true}) {
+      CAPTURE(normalizer, raised);
+      GatedLinearAttentionConfig c;
+      c.width = 16, c.num_heads = heads, c.num_kv_heads = kv_heads, c.gate_low_rank_dim = 3;
+      c.gate_logit_normalizer = normalizer;
+      if (raised) c.clamp_min = -0.7 / normalizer;
+      c.feature_map = Activation::relu;
+      c.deviation = 0.5;
+      Rng rng(6);
+      GatedLinearAttention<double> layer(c, rng);
+      fill_uniform(*layer.gk_proj.up.bias, rng, -1., 1.);
+      fill_uniform(layer.output.g_norm_swish_gate->weight, rng, -1., 1.);
+      const auto x = testing::uniform<double, 3>({B, T, 16}, -1, 1, 7);
+      auto state = layer.initial_state(B);
+      fill_uniform(state.memory, rng, -1., 1.);
+      auto S = state.memory;
+      Tape<double> tape;
+      tape.start();
+      const auto in = tape.input(View<const double, 3>(x));
+      const auto q = layer.qkv.q_proj(in).value, k = layer.qkv.k_proj(in).value,
+                 v = layer.qkv.v_proj(in).value, z = layer.gk_proj.up(layer.gk_proj.down(in)).value,
+                 gate = (*layer.output.g_proj)(in).value;
+      Tensor<double, 3> o(B, T, heads * V);
+      for (Index b = 0; b < B; ++b)
+        for (Index t = 0; t < T; ++t)
+          for (Index h = 0; h < heads; ++h) {
+            const Index shared = h / (heads / kv_heads);
+            double squares = 0;
+            for (Index j = 0; j < V; ++j) {
+              double& sum = o(b, t, h * V + j) = 0;
+              for (Index i = 0; i < K; ++i) {
+                double g = -std::log1p(std::exp(-z(b, t, shared * K + i))) / normalizer;
+                if (c.clamp_min) g = std::max(g, *c.clamp_min);
+                double& memory = S(b, h, i, j);
+                memory = std::exp(g) * memory +
+                         std::max(0., k(b, t, shared * K + i)) * v(b, t, shared * V + j);
+                sum += std::max(0., q(b, t, h * K + i)) / std::sqrt(double(K)) * memory;
+              }
+              squares += sum * sum;
+            }
+            const double rms = std::sqrt(squares / double(V) + c.norm_eps);
+            for (Index j = 0; j < V; ++j) {
+              const double a = gate(b, t, h * V + j);
+              o(b, t, h * V + j) *=
+                  layer.output.g_norm_swish_gate->weight(j) / rms * a / (1 + std::exp(-a));
+            }
+          }
+      const auto expected = layer.o_proj(tape.input(View<const double, 3>(o))).value;
+      const auto y = layer(in, state).value;
+      testing::require_close("memory", S, state.memory, 1e-13);
+      for (Index b = 0; b < B; ++b)
+        for (Index t = 0; t < T; ++t)
+          for (Index i = 0; i < 16; ++i)
+            CHECK(std::abs(y(b, t, i) - expected(b, t, i)) < 1e-12);  // some 100 roundings of 1
+    }
 }
 
 TEST_CASE("a gate that is raised to 0 forgets nothing", "[layer][gla]") {
@@ -105,4 +168,14 @@ TEST_CASE("the GLA layer names a configuration it cannot have", "[layer][gla][er
   c.num_kv_heads = 3;
   CHECK_THROWS_WITH(GatedLinearAttention<float>(c, rng),
                     "GatedLinearAttention: num_kv_heads must be a divisor of num_heads = 4, got 3");
+  c.num_kv_heads = -4;
+  CHECK_THROWS_AS(GatedLinearAttention<float>(c, rng), ArgumentError);
+  c.num_kv_heads = 0, c.gate_low_rank_dim = 0;
+  CHECK_THROWS_WITH(GatedLinearAttention<float>(c, rng),
+                    "GatedLinearAttention: gate_low_rank_dim must be at least 1, got 0");
+  c.gate_low_rank_dim = 1, c.gate_logit_normalizer = 0;
+  CHECK_THROWS_WITH(GatedLinearAttention<float>(c, rng),
+                    "GatedLinearAttention: gate_logit_normalizer must be above 0, got 0.000000");
+  c.gate_logit_normalizer = 1e-3;
+  CHECK_NOTHROW(GatedLinearAttention<float>(c, rng));
 }

@@ -61,6 +61,16 @@ TEST_CASE("a linear layer begins as it says", "[layers]") {
   CHECK(moments(*normal.bias).second == 0);
 }
 
+TEST_CASE("a linear layer of one input, and of none", "[layers]") {
+  Rng rng(2);
+  const Linear<double> one(1, 200, rng, {.bias = true});
+  const auto [mean, deviation] = moments(one.weight);  // uniform in [-1, 1)
+  CHECK(std::abs(mean) < 6 / std::sqrt(3 * 200.0));
+  CHECK(std::abs(deviation - 1 / std::sqrt(3.0)) < 6 / std::sqrt(3 * 200.0));
+  const Linear<double> none(0, 3, rng, {.bias = true});
+  for (Index i = 0; i < 3; ++i) CHECK((*none.bias)(i) == 0);
+}
+
 TEST_CASE("the same generator makes the same layer", "[layers]") {
   Rng first(7), second(7);
   const GatedFeedForward<float> a(5, 9, first), b(5, 9, second);

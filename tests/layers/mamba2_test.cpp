@@ -4,6 +4,7 @@
 
 #include <sluice/layers/mixers/mamba2.hpp>
 
+#include <algorithm>
 #include <cmath>
 
 using namespace sluice;
@@ -34,6 +35,67 @@ TEST_CASE("Mamba-2 keeps the laws of streamable layers", "[layer][mamba2]") {
       }
 }
 
+TEST_CASE("Mamba-2 is the recurrence of the paper", "[layer][mamba2]") {
+  const Index B = 2, T = 9, heads = 4, P = 3, N = 5, groups = 2, I = heads * P, GN = groups * N;
+  for (const bool limits : {false, true}) {
+    CAPTURE(limits);
+    auto c = small();
+    if (limits) c.dt_low = 0.3, c.dt_high = 0.6;  // both are met
+    Rng rng(5);
+    Mamba2<double> layer(c, rng);
+    fill_uniform(layer.D, rng, -1., 1.);
+    fill_uniform(layer.norm.weight, rng, -1., 1.);
+    const auto x = testing::uniform<double, 3>({B, T, c.width}, -1, 1, 6);
+    auto state = layer.initial_state(B);
+    fill_uniform(state.memory, rng, -1., 1.), fill_uniform(state.conv1d.recent, rng, -1., 1.);
+    auto S = state.memory;
+    auto recent = state.conv1d;
+    Tape<double> tape;
+    tape.start();
+    const auto in = tape.input(View<const double, 3>(x));
+    const auto [z, mixed, step] = split(layer.in_proj(in), {I, I + 2 * GN, heads});
+    const auto u = layer.conv1d(mixed, recent).value;  // x | B | C
+    Tensor<double, 3> o(B, T, I);
+    Index low = 0, high = 0;
+    for (Index b = 0; b < B; ++b)
+      for (Index t = 0; t < T; ++t) {
+        for (Index h = 0; h < heads; ++h) {
+          const double free = std::log1p(std::exp(step.value(b, t, h) + layer.dt_bias(h)));
+          const double dt = std::clamp(free, c.dt_low, c.dt_high);
+          low += dt > free, high += dt < free;
+          const Index group = h / (heads / groups) * N;
+          for (Index p = 0; p < P; ++p) {
+            const double value = u(b, t, h * P + p);
+            double y = layer.D(h) * value;
+            for (Index n = 0; n < N; ++n) {
+              double& memory = S(b, h, n, p);
+              memory = std::exp(-dt * std::exp(layer.A_log(h))) * memory +
+                       dt * value * u(b, t, I + group + n);
+              y += memory * u(b, t, I + GN + group + n);
+            }
+            const double gate = z.value(b, t, h * P + p);
+            o(b, t, h * P + p) = y * gate / (1 + std::exp(-gate));
+          }
+        }
+        for (Index from = 0; from < I; from += I / groups) {
+          double squares = 0;
+          for (Index i = from; i < from + I / groups; ++i) squares += o(b, t, i) * o(b, t, i);
+          const double rms = std::sqrt(squares / double(I / groups) + c.norm_eps);
+          for (Index i = from; i < from + I / groups; ++i) o(b, t, i) *= layer.norm.weight(i) / rms;
+        }
+      }
+    CHECK((low > 0) == limits);
+    CHECK((high > 0) == limits);
+    const auto expected = layer.out_proj(tape.input(View<const double, 3>(o))).value;
+    const auto y = layer(in, state).value;
+    testing::require_close("memory", S, state.memory, 1e-13);
+    for (Index b = 0; b < B; ++b)
+      for (Index t = 0; t < T; ++t)
+        for (Index i = 0; i < c.width; ++i)
+          CHECK(std::abs(y(b, t, i) - expected(b, t, i)) < 1e-12);  // some 100 roundings of 1
+  }
+}
+
 TEST_CASE("Mamba-2 in float folds to float's rounding", "[layer][mamba2]") {
   Mamba2Config c;
   c.width = 32, c.head_dim = 16, c.state_size = 16;
@@ -60,6 +122,44 @@ TEST_CASE("Mamba-2 begins as published", "[layer][mamba2]") {
   }
 }
 
+TEST_CASE("the heads of Mamba-2 begin with steps and rates over their ranges", "[layer][mamba2]") {
+  const Index heads = 4000;
+  Mamba2Config c;
+  c.width = 1, c.num_heads = heads, c.head_dim = 1, c.state_size = 1;
+  c.dt_min = 0.02, c.dt_max = 0.5, c.dt_floor = 0.1, c.A_low = 3, c.A_high = 7;
+  Rng rng(6);
+  const Mamba2<double> layer(c, rng);
+  // Uniform numbers of [0, 1): which mean 1/2 and have the deviation 1 / sqrt(12). Six of the
+  // mean's.
+  const double slack = 6 / std::sqrt(12.0 * double(heads));
+  double rates = 0, steps = 0, least = 1, most = 0;
+  Index floored = 0, together = 0;
+  for (Index h = 0; h < heads; ++h) {
+    const double rate = (std::exp(layer.A_log(h)) - 3) / 4;
+    const double dt = std::log1p(std::exp(layer.dt_bias(h)));
+    const double step = std::log(dt / 0.02) / std::log(0.5 / 0.02);
+    rates += rate, least = std::min(least, rate), most = std::max(most, rate);
+    if (dt < 0.1 * (1 + 1e-12)) ++floored;
+    steps += step;
+    together += (rate < 0.5) == (step < 0.5);
+  }
+  CHECK((least >= 0 && least < 0.01 && most > 0.99 && most < 1));
+  CHECK(std::abs(rates / double(heads) - 0.5) < slack);
+  // Uniform u raised to the floor's f: P(u < f) = f, and the mean is (1 + f^2) / 2.
+  const double f = std::log(0.1 / 0.02) / std::log(0.5 / 0.02);
+  CHECK(std::abs(double(floored) / double(heads) - f) < 6 * std::sqrt(f * (1 - f) / double(heads)));
+  CHECK(std::abs(steps / double(heads) - (1 + f * f) / 2) < slack);
+  CHECK(std::abs(double(together) / double(heads) - 0.5) < 3 / std::sqrt(double(heads)));
+
+  c.width = 40, c.out_scale = 1, c.num_heads = 8;
+  Rng first(7), second(7);
+  const Mamba2<double> whole(c, first);
+  c.out_scale = 0.25;
+  const Mamba2<double> quarter(c, second);
+  for (Index i = 0; i < whole.out_proj.weight.size(); ++i)
+    CHECK(quarter.out_proj.weight.data()[i] == whole.out_proj.weight.data()[i] / 4);
+}
+
 TEST_CASE("Mamba-2 names a configuration it cannot have", "[layer][mamba2][error]") {
   Rng rng(4);
   auto c = small();
@@ -72,6 +172,19 @@ TEST_CASE("Mamba-2 names a configuration it cannot have", "[layer][mamba2][error
   c = small(), c.dt_low = 2, c.dt_high = 1;
   CHECK_THROWS_WITH(Mamba2<float>(c, rng),
                     "Mamba2: dt_low must be at most dt_high = 1.000000, got 2.000000");
+  c = small(), c.width = 0;
+  CHECK_THROWS_WITH(Mamba2<float>(c, rng), "Mamba2: width must be at least 1, got 0");
+  c = small(), c.head_dim = 0;
+  CHECK_THROWS_WITH(Mamba2<float>(c, rng), "Mamba2: head_dim must be at least 1, got 0");
+  c = small(), c.state_size = 0;
+  CHECK_THROWS_WITH(Mamba2<float>(c, rng), "Mamba2: state_size must be at least 1, got 0");
+  c = small(), c.n_groups = 0;
+  CHECK_THROWS_WITH(Mamba2<float>(c, rng),
+                    "Mamba2: n_groups must be a divisor of num_heads = 4, got 0");
+  c = small(), c.num_heads = -4;
+  CHECK_THROWS_AS(Mamba2<float>(c, rng), ArgumentError);
+  c = small(), c.dt_low = c.dt_high = 1, c.n_groups = c.state_size = 1;
+  CHECK_NOTHROW(Mamba2<float>(c, rng));
   c = small(), c.conv_kernel = 0;
   CHECK_THROWS_WITH(Mamba2<float>(c, rng), "ShortConvolution: width must be at least 1, got 0");
 }

@@ -192,6 +192,61 @@ TEST_CASE("a stream refuses what does not fit, and stays as it was", "[stream][e
   STATIC_REQUIRE_FALSE(std::is_constructible_v<Stream<Text>, const Text&, Index>);
 }
 
+TEST_CASE("a stream of tokens refuses what does not fit, and stays as it was", "[stream][error]") {
+  const auto model = text_model();
+  Stream both(model, {}, 2);
+  auto fork = both;
+  Tensor<std::int64_t, 2> ids(2, 3);
+  ids.setConstant(4);
+  ids(1, 2) = 11;
+  CHECK_THROWS_WITH(both.read(ids, 2), "Stream::read: ids[1, 2] must be in [0, 11), got 11");
+  ids(1, 2) = 4;
+  CHECK_THROWS_WITH(both.step(ids),
+                    "Stream::step: ids must be [2, 1] to fit the stream, got [2, 3]");
+  CHECK_THROWS_WITH(both.read(some_tokens),
+                    "Stream::read: ids must be [2, 5] to fit the stream, got [1, 5]");
+  CHECK_THROWS_AS(both.step(3), ShapeError);
+  const auto y = both.read(ids), expected = fork.read(ids);
+  for (Index i = 0; i < y.size(); ++i) CHECK(y.data()[i] == expected.data()[i]);
+}
+
+TEST_CASE("a stream of rows refuses to read what does not fit", "[stream][error]") {
+  const auto model = rows_model();
+  Stream stream(model, 3, 2);
+  CHECK_THROWS_WITH(stream.read(uniform<double, 3>({2, 4, 4}, -1, 1, 1)),
+                    "Stream::read: x must be [2, 4, 3] to fit the stream, got [2, 4, 4]");
+  CHECK_THROWS_WITH(stream.read(uniform<double, 3>({1, 4, 3}, -1, 1, 1)),
+                    "Stream::read: x must be [2, 4, 3] to fit the stream, got [1, 4, 3]");
+}
+
+TEST_CASE("an assigned stream goes on where the other is", "[stream]") {
+  const auto model = rows_model(), other = model;
+  const auto rows = some_rows(1), later = some_rows(11);
+  Stream stream(model, 3, 2);
+  answers(stream, rows);
+  auto fork = stream;
+  const auto expected = answers(fork, later);
+  Stream same(model, 3, 2), wider(model, 3, 5), elsewhere(other, 3, 2);
+  for (auto* s : {&same, &wider, &elsewhere}) {
+    *s = stream;
+    CHECK(answers(*s, later) == expected);
+    s->reset();
+    answers(*s, rows);
+    CHECK(answers(*s, later) == expected);
+  }
+}
+
+TEST_CASE("already the first step allocates nothing", "[stream]") {
+  const auto rows = rows_model();
+  const auto text = text_model();
+  Stream first(rows, 3, 2);
+  Stream words(text);
+  const auto x = uniform<double, 3>({2, 1, 3}, -1, 1, 4);
+  const long before = allocations();
+  first.step(x), words.step(3);
+  CHECK(allocations() == before);
+}
+
 TEST_CASE("prompts of different lengths, padded on the left, are each as if alone", "[stream]") {
   auto model = text_model();
   Tensor<std::int64_t, 2> ids(3, 6);

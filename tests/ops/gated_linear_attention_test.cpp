@@ -6,7 +6,9 @@
 
 #include <sluice/core/fields.hpp>
 #include <sluice/ops/normalised_linear_attention.hpp>
+#include <sluice/ops/slice.hpp>
 
+#include <cmath>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -270,6 +272,32 @@ TEST_CASE("normalised weights average the values", "[gla][op]") {
   require_close("o", x.v, o, 1e-9);  // eps is 1e-10, weights are about 1
 }
 
+TEST_CASE("queries are scaled by 1 / sqrt(K) unless the caller says otherwise", "[gla][op]") {
+  for (const Index K : {1, 3, 16}) {
+    CAPTURE(K);
+    const Case c{"", Op::none, false, 2, 7, 2, 4, K};
+    Operands x(c), same = x;
+    Tape<double> tape;
+    tape.start();
+    const auto input = [&](const Tensor<double, 4>& t) { return tape.input(t); };
+    const auto q = input(x.q), k = input(x.k), v = input(x.v);
+    const auto usual = linear_attention(q, k, v, x.states.memory).value;
+    const auto given =
+        linear_attention(q, k, v, same.states.memory, {.scale = 1 / std::sqrt(double(K))}).value;
+    for (Index i = 0; i < usual.size(); ++i) CHECK(usual.data()[i] == given.data()[i]);
+    Tensor<double, 4> sums = uniform<double, 4>({2, 1, 2, K}, 0.1, 1, 9), memory(2, 2, K, 5);
+    memory.setConstant(1);
+    auto other_sums = sums, other_memory = memory;
+    const auto values = slice(v, 2, 0, 2);  // as many heads as q has
+    const auto a =
+        normalised_linear_attention(q, k, values, memory, sums, {.scale = {}, .eps = eps}).value;
+    const auto b = normalised_linear_attention(q, k, values, other_memory, other_sums,
+                                               {.scale = 1 / std::sqrt(double(K)), .eps = eps})
+                       .value;
+    for (Index i = 0; i < a.size(); ++i) CHECK(a.data()[i] == b.data()[i]);
+  }
+}
+
 TEST_CASE("a warm operation allocates nothing", "[gla][op]") {
   for (const Case& c : cases) {
     CAPTURE(c.name);
@@ -301,6 +329,8 @@ TEST_CASE("arguments that do not agree are named, and no state is touched", "[gl
       require_close("memory", before.memory, x.states.memory, 0);
       require_close("key_sum", before.key_sum, x.states.key_sum, 0);
       const std::string text = e.what();
+      CHECK(text.substr(0, text.find(": ")) ==
+            (c.op == Op::normalised ? "normalised_linear_attention" : "gated_linear_attention"));
       return text.substr(text.find(": ") + 2);
     }
     return "";
@@ -339,6 +369,9 @@ TEST_CASE("arguments that do not agree are named, and no state is touched", "[gl
               norm, [&](Operands& x) { longer(x.states.key_sum, 1); }, recording) ==
           "key_sum must be [2, 1, 2, 3] to match q, got [2, 2, 2, 3]");
     CHECK(error(
+              {"", Op::normalised, false, 1, 7, 1, 1, 1, 1, {0, 5}}, [](Operands&) {}, recording) ==
+          "cu_seqlens must be from 0 to T = 7, got 0 to 5");
+    CHECK(error(
               {"", Op::none, false, 2, 7, 1, 1, 1, 1, {0, 7}}, [](Operands&) {}, recording) ==
           "cu_seqlens must be used with a batch of 1, got a batch of 2");
     CHECK(error(
@@ -347,5 +380,11 @@ TEST_CASE("arguments that do not agree are named, and no state is touched", "[gl
     CHECK(error(
               {"", Op::none, false, 1, 7, 1, 1, 1, 1, {0, 5, 3, 7}}, [](Operands&) {}, recording) ==
           "cu_seqlens must be non-decreasing, got 5 before 3");
+    CHECK(error(
+              {"", Op::none, false, 1, 7, 1, 1, 1, 1, {0, -2, 7}}, [](Operands&) {}, recording) ==
+          "cu_seqlens must be non-decreasing, got 0 before -2");
+    CHECK(error(
+              {"", Op::none, false, 1, 7, 1, 1, 1, 1, {1, 7}}, [](Operands&) {}, recording) ==
+          "cu_seqlens must be from 0 to T = 7, got 1 to 7");
   }
 }

@@ -2,6 +2,7 @@
 // What single generic operations promise beyond what the table of generic_test.cpp checks of all.
 #include "support/allocation_count.hpp"
 #include "support/catch.hpp"
+#include "support/gradient_check.hpp"
 #include "support/tensor.hpp"
 
 #include <sluice/ops/arithmetic.hpp>
@@ -179,6 +180,104 @@ TEST_CASE("a run-time number of variables", "[generic]") {
   CHECK(y.value(1, 1) == -a(1, 1));
 }
 
+TEST_CASE("one variable, and as many as there may be", "[generic]") {
+  const auto a = uniform<double, 2>({3, 5}, -1, 1, 1);
+  Tape<double> tape;
+  tape.start();
+  const auto x = tape.input(a);
+  for (const std::size_t n : {1u, 16u}) {
+    const std::vector<Variable<double, 2>> all(n, x);
+    const auto sums = weighted_sum(std::vector<double>(n, 0.5), all);
+    const auto rows = concat(0, all);
+    CHECK(rows.shape() == Shape<2>{3 * Index(n), 5});
+    for (Index i = 0; i < 15; ++i) {
+      // At most 16 roundings of at most 8.
+      CHECK(std::abs(sums.value.data()[i] - 0.5 * double(n) * a.data()[i]) < 2e-14);
+      CHECK(rows.value.data()[rows.value.size() - 15 + i] == a.data()[i]);
+    }
+  }
+  CHECK(stack(0, x).shape() == Shape<3>{1, 3, 5});
+  CHECK(stack(2, x).value(2, 4, 0) == a(2, 4));
+}
+
+TEST_CASE("numbers and vectors repeated to a vector", "[generic]") {
+  const double number = 0.3;
+  const auto one = uniform<double, 1>({1}, -1, 1, 2), many = uniform<double, 1>({7}, -1, 1, 3);
+  Tape<double> tape;
+  tape.start();
+  for (Index i = 0; i < 7; ++i) {
+    CHECK(broadcast(tape.input(View<const double, 0>(&number, {})), Shape<1>{7}).value(i) ==
+          number);
+    CHECK(broadcast(tape.input(one), Shape<1>{7}).value(i) == one(0));
+    CHECK(broadcast(tape.input(many), Shape<1>{7}).value(i) == many(i));
+  }
+  CHECK(broadcast(tape.input(View<const double, 0>(&number, {})), Shape<0>{}).value() == number);
+  const auto weigh = [&](const auto& x) { return broadcast(x, Shape<1>{7}); };
+  testing::check_gradients(weigh, one);
+  testing::check_gradients(weigh, many);
+}
+
+TEST_CASE("the operand of fewer axes may stand on either side", "[generic]") {
+  const auto wide = uniform<double, 3>({2, 3, 5}, 1, 2, 1);
+  const auto row = uniform<double, 1>({5}, 1, 2, 2);
+  const auto column = uniform<double, 2>({3, 1}, 1, 2, 3);
+  Tape<double> tape;
+  tape.start();
+  const auto x = tape.input(wide);
+  const auto a = tape.input(row) - x, b = tape.input(column) / x, c = maximum(tape.input(row), x);
+  for (Index i = 0; i < 2; ++i)
+    for (Index j = 0; j < 3; ++j)
+      for (Index k = 0; k < 5; ++k) {
+        CHECK(a.value(i, j, k) == row(k) - wide(i, j, k));
+        CHECK(b.value(i, j, k) == column(j, 0) / wide(i, j, k));
+        CHECK(c.value(i, j, k) == std::max(row(k), wide(i, j, k)));
+      }
+  testing::check_gradients([](const auto& p, const auto& q) { return p - q; }, row, wide);
+  testing::check_gradients([](const auto& p, const auto& q) { return p / q; }, column, wide);
+  CHECK(message<ShapeError>([&] { tape.input(row) + slice(x, 2, 0, 4); }) ==
+        "operator+: b must fit a of shape [5], axis by axis from the last, got [2, 3, 4]");
+}
+
+TEST_CASE("sums over every axis of a tensor of four", "[generic]") {
+  const auto x = uniform<double, 4>({2, 3, 4, 5}, -1, 1, 1);
+  for (int axis = 0; axis < 4; ++axis) {
+    CAPTURE(axis);
+    Tape<double> tape;
+    tape.start();
+    const auto y = sum(tape.input(x), axis);
+    const Tensor<double, 3> expected = x.sum(Eigen::array<Index, 1>{axis});
+    REQUIRE(y.shape() == shape_of(expected));
+    for (Index i = 0; i < expected.size(); ++i)
+      CHECK(std::abs(y.value.data()[i] - expected.data()[i]) < 1e-14);
+    testing::check_gradients([axis](const auto& v) { return sum(v, axis); }, x);
+    testing::check_gradients([axis](const auto& v) { return mean(v, axis); }, x);
+  }
+}
+
+TEST_CASE("the last two of several axes are exchanged", "[generic]") {
+  const auto x = uniform<double, 3>({2, 3, 5}, -1, 1, 1);
+  const auto z = uniform<double, 4>({2, 3, 4, 5}, -1, 1, 2);
+  Tape<double> tape;
+  tape.start();
+  const auto y = transpose(tape.input(x));
+  REQUIRE(y.shape() == Shape<3>{2, 5, 3});
+  for (Index b = 0; b < 2; ++b)
+    for (Index i = 0; i < 3; ++i)
+      for (Index j = 0; j < 5; ++j) CHECK(y.value(b, j, i) == x(b, i, j));
+  const auto w = transpose(tape.input(z));
+  REQUIRE(w.shape() == Shape<4>{2, 3, 5, 4});
+  CHECK(w.value(1, 2, 4, 3) == z(1, 2, 3, 4));
+}
+
+TEST_CASE("what is padded is 0 unless said otherwise", "[generic]") {
+  const auto x = uniform<double, 2>({2, 3}, 1, 2, 1);
+  Tape<double> tape;
+  tape.start();
+  const auto y = pad(tape.input(x), 1, 2, 1), z = pad(tape.input(x), 1, 2, 1, 7);
+  for (Index b = 0; b < 2; ++b)
+    for (const Index i : {0, 1, 5}) CHECK((y.value(b, i) == 0 && z.value(b, i) == 7));
+}
+
 TEST_CASE("a warm pass of operations allocates nothing", "[generic]") {
   Recorded<float, 3> in(uniform<float, 3>({2, 20, 30}, -1, 1, 1));
   Tape<float> tape;
@@ -228,6 +327,20 @@ TEST_CASE("errors of operations name the argument", "[generic][error]") {
         "got [2, 3, 4]");
   CHECK(argument([&] { stack(4, x, x); }) == "stack: axis must be from 0 to 3, got 4");
   CHECK(argument([&] { pad(x, -1, 0, 0); }) == "pad: axis must be from 0 to 2, got -1");
+  for (const int axis : {-1, 3}) {
+    const std::string text = " must be from 0 to 2, got " + std::to_string(axis);
+    CHECK(argument([&] { concat(axis, x, x); }) == "concat: axis" + text);
+    CHECK(argument([&] { pad(x, axis, 0, 0); }) == "pad: axis" + text);
+    CHECK(argument([&] { roll(x, axis, 1); }) == "roll: axis" + text);
+    CHECK(argument([&] { sum(x, axis); }) == "sum: axis" + text);
+    CHECK(argument([&] { mean(x, axis); }) == "mean: axis" + text);
+    CHECK(argument([&] { slice(x, axis, 0, 0); }) == "slice: axis" + text);
+  }
+  CHECK(argument([&] { stack(-1, x, x); }) == "stack: axis must be from 0 to 3, got -1");
+  CHECK(argument([&] { pad(x, 0, -1, 2); }) == "pad: before must be at least 0, got -1");
+  CHECK(argument([&] {
+          weighted_sum(std::span<const double>{}, std::vector<Variable<float, 3>>{});
+        }) == "weighted_sum: the number of variables must be from 1 to 16, got 0");
   CHECK(argument([&] { pad(x, 0, 0, -1); }) == "pad: after must be at least 0, got -1");
   CHECK(argument([&] { roll(x, 3, 1); }) == "roll: axis must be from 0 to 2, got 3");
   CHECK(argument([&] { sum(x, 3); }) == "sum: axis must be from 0 to 2, got 3");

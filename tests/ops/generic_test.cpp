@@ -329,14 +329,16 @@ std::vector<Row> matmul_table() {
                        element,
                        {example({2, 2}, {2, 2}, 3, 4, 5), example({1, 2}, {1, 2}, 1, 2, 3),
                         example({2, 0}, {2, 0}, 3, 4, 5)}});
-      table.push_back({"matmul by one b" + sides,
-                       op<3, 2>(f),
-                       element,
-                       {example({3}, {}, 3, 4, 5), example({0}, {}, 3, 4, 5)}});
-      table.push_back({"matmul of one a" + sides,
-                       op<2, 3>(f),
-                       element,
-                       {example({}, {3}, 3, 4, 5), example({}, {0}, 3, 4, 5)}});
+      table.push_back(
+          {"matmul by one b" + sides,
+           op<3, 2>(f),
+           element,
+           {example({3}, {}, 3, 4, 5), example({2}, {}, 3, 4, 5), example({0}, {}, 3, 4, 5)}});
+      table.push_back(
+          {"matmul of one a" + sides,
+           op<2, 3>(f),
+           element,
+           {example({}, {3}, 3, 4, 5), example({}, {2}, 3, 4, 5), example({}, {0}, 3, 4, 5)}});
     }
   return table;
 }

@@ -66,7 +66,11 @@ TEST_CASE("heads of a part of a fused projection", "[heads]") {
   for (Index b = 0; b < 2; ++b)
     for (Index t = 0; t < 3; ++t)
       for (Index i = 0; i < 30; ++i) CHECK(p.dx(b, t, i) == (i >= 10 && i < 18 ? ++n : 0));
-  CHECK_THROWS_AS(split(p.input(), {10, 8, 11}), ArgumentError);
+  for (const Index last : {-1, 11, 13})
+    CHECK_THROWS_WITH(split(p.input(), {10, 8, last}),
+                      "split: the widths must be of sum 30, got " + std::to_string(18 + last));
+  CHECK_THROWS_AS(split(p.input(), {-10, 28, 12}), ArgumentError);
+  CHECK(split(p.input(), {30, 0})[1].shape() == Shape<3>{2, 3, 0});
 }
 
 TEST_CASE("parts of heads are copied when they are merged", "[heads]") {

@@ -5,8 +5,11 @@
 #include "support/tensor.hpp"
 
 #include <sluice/core/fields.hpp>
+#include <sluice/ops/arithmetic.hpp>
+#include <sluice/ops/poles.hpp>
 #include <sluice/ops/selective_scan.hpp>
 
+#include <cmath>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -33,6 +36,11 @@ struct State {
 struct FlatState {
   Tensor<double, 2> memory;
   static constexpr auto fields() { return std::tuple{field("memory", &FlatState::memory)}; }
+};
+
+struct Poles {
+  Tensor<double, 2> A_log;  // [channels, states]
+  static constexpr auto fields() { return std::tuple{field("A_log", &Poles::A_log)}; }
 };
 
 constexpr Index channels = 6, states = 4, groups = 2;
@@ -166,6 +174,35 @@ TEST_CASE("the gradient by the final state becomes that by the initial one",
                                   s.memory);
         },
         dy);
+  }
+}
+
+TEST_CASE("negative poles: values, sizes and gradients", "[ssm][op][gradient]") {
+  for (const auto& [D, N] : {std::pair<Index, Index>{6, 4}, {3, 17}, {19, 1}, {1, 5}, {0, 3}}) {
+    CAPTURE(D, N);
+    Poles p{uniform<double, 2>({D, N}, -2, 2, 1)}, dp = zeros_like(p);
+    Tape<double> tape;
+    const auto check = [&] {
+      const auto A = negative_poles(tape, p.A_log);
+      REQUIRE(A.shape() == Shape<2>{N, D});
+      for (Index n = 0; n < N; ++n)
+        for (Index d = 0; d < D; ++d) {
+          const double expected = -std::exp(p.A_log(d, n));
+          CHECK(std::abs(A.value(n, d) - expected) <= 1e-14 * -expected);
+        }
+      return A;
+    };
+    tape.start();
+    CHECK(!check().gradient);
+    p.A_log = uniform<double, 2>({D, N}, -2, 2, 2);  // a pass begins with what is there now
+    tape.start();
+    CHECK(!check().gradient);
+    tape.record(p, dp);
+    CHECK(bool(check().gradient) == (D > 0));
+    testing::check_gradients(
+        p,
+        [](const Poles& poles, const auto& x) { return negative_poles(*x.tape, poles.A_log) * x; },
+        uniform<double, 2>({N, D}, -1, 1, 3));
   }
 }
 

@@ -148,7 +148,8 @@ struct Differentiated {
 
 /// Largest difference between the gradient of sum(c y) + sum(c' final state), with fixed random c
 /// and c', and its central differences, relative to the largest gradient in the same tensor or a
-/// thousandth of the largest of all. The tensor at fault is named in `where`.
+/// thousandth of the largest of all; infinite if a tensor has no effect. The tensor at fault is
+/// named in `where`.
 template <Streamable L>
 double gradient_error(const L& layer, const Tensor<typename L::Scalar, 3>& x,
                       const LawOptions& options, std::string& where) {
@@ -215,8 +216,10 @@ double gradient_error(const L& layer, const Tensor<typename L::Scalar, 3>& x,
       gradient);
   double worst = 0;
   const auto difference = [&](std::string_view name, auto& p, const auto& g) {
-    double scale = 1e-3 * largest;
-    for (Index i = 0; i < g.size(); ++i) scale = std::max(scale, std::abs(double(g.data()[i])));
+    double own = 0;
+    for (Index i = 0; i < g.size(); ++i) own = std::max(own, std::abs(double(g.data()[i])));
+    if (own == 0 && p.size() != 0) worst = HUGE_VAL, where = std::string(name) + ", which is idle";
+    const double scale = std::max(1e-3 * largest, own);
     const Index stride = std::max<Index>(1, p.size() / options.samples);
     for (Index i = 0; i < p.size(); i += stride) {
       // Five points: what h leaves out is far below rounding, and rounding is divided by a
