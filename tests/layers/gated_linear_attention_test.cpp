@@ -6,6 +6,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
 using namespace sluice;
 
@@ -48,17 +52,21 @@ TEST_CASE("the GLA layer is the recurrence of the paper", "[layer][gla]") {
   const Index B = 2, T = 9, heads = 4, kv_heads = 2, K = 2, V = 4;
   for (const double normalizer : {16.0, 0.5})
     for (const bool raised : {false, true}) {
+      const bool fused = !raised;
       CAPTURE(normalizer, raised);
       GatedLinearAttentionConfig c;
       c.width = 16, c.num_heads = heads, c.num_kv_heads = kv_heads, c.gate_low_rank_dim = 3;
       c.gate_logit_normalizer = normalizer;
+      c.fuse_norm = fused, c.norm_eps = 0.01;
       if (raised) c.clamp_min = -0.7 / normalizer;
       c.feature_map = Activation::relu;
       c.deviation = 0.5;
       Rng rng(6);
       GatedLinearAttention<double> layer(c, rng);
       fill_uniform(*layer.gk_proj.up.bias, rng, -1., 1.);
-      fill_uniform(layer.output.g_norm_swish_gate->weight, rng, -1., 1.);
+      Tensor<double, 1>& weight =
+          fused ? layer.output.g_norm_swish_gate->weight : layer.output.g_norm->weight;
+      fill_uniform(weight, rng, -1., 1.);
       const auto x = testing::uniform<double, 3>({B, T, 16}, -1, 1, 7);
       auto state = layer.initial_state(B);
       fill_uniform(state.memory, rng, -1., 1.);
@@ -90,8 +98,7 @@ TEST_CASE("the GLA layer is the recurrence of the paper", "[layer][gla]") {
             const double rms = std::sqrt(squares / double(V) + c.norm_eps);
             for (Index j = 0; j < V; ++j) {
               const double a = gate(b, t, h * V + j);
-              o(b, t, h * V + j) *=
-                  layer.output.g_norm_swish_gate->weight(j) / rms * a / (1 + std::exp(-a));
+              o(b, t, h * V + j) *= weight(j) / rms * a / (1 + std::exp(-a));
             }
           }
       const auto expected = layer.o_proj(tape.input(View<const double, 3>(o))).value;
@@ -157,6 +164,30 @@ TEST_CASE("the GLA layer in float folds to float's rounding", "[layer][gla]") {
   testing::require_layer_laws(GatedLinearAttention<float>(c, rng), c.width, options);
 }
 
+TEST_CASE("the GLA layer has the published names and shapes", "[layer][gla]") {
+  GatedLinearAttentionConfig c;
+  c.width = 32;
+  Rng rng(3);
+  const auto shapes = [&] {
+    std::vector<std::pair<std::string, Index>> got;
+    const GatedLinearAttention<float> layer(c, rng);
+    for_each_tensor([&](std::string_view name,
+                        const auto& t) { got.emplace_back(std::string(name), t.size()); },
+                    layer);
+    return got;
+  };
+  std::vector<std::pair<std::string, Index>> expected = {
+      {"q_proj.weight", 16 * 32},    {"k_proj.weight", 16 * 32},      {"v_proj.weight", 32 * 32},
+      {"gk_proj.0.weight", 16 * 32}, {"gk_proj.1.weight", 16 * 16},   {"gk_proj.1.bias", 16},
+      {"g_proj.weight", 32 * 32},    {"g_norm_swish_gate.weight", 8}, {"o_proj.weight", 32 * 32}};
+  CHECK(shapes() == expected);
+  c.use_short_conv = true;
+  expected.insert(
+      expected.begin() + 3,
+      {{"q_conv1d.weight", 16 * 4}, {"k_conv1d.weight", 16 * 4}, {"v_conv1d.weight", 32 * 4}});
+  CHECK(shapes() == expected);
+}
+
 TEST_CASE("the GLA layer names a configuration it cannot have", "[layer][gla][error]") {
   Rng rng(3);
   GatedLinearAttentionConfig c;
@@ -176,6 +207,17 @@ TEST_CASE("the GLA layer names a configuration it cannot have", "[layer][gla][er
   c.gate_low_rank_dim = 1, c.gate_logit_normalizer = 0;
   CHECK_THROWS_WITH(GatedLinearAttention<float>(c, rng),
                     "GatedLinearAttention: gate_logit_normalizer must be above 0, got 0.000000");
-  c.gate_logit_normalizer = 1e-3;
+  c.gate_logit_normalizer = 16, c.expand_k = 0;
+  CHECK_THROWS_WITH(
+      GatedLinearAttention<float>(c, rng),
+      "GatedLinearAttention: width * expand_k must be a multiple of num_heads = 4, got 0");
+  c.expand_k = 0.5, c.expand_v = 0.625;
+  CHECK_THROWS_WITH(
+      GatedLinearAttention<float>(c, rng),
+      "GatedLinearAttention: width * expand_v must be a multiple of num_heads = 4, got 10");
+  c.expand_v = 1, c.num_heads = 0;
+  CHECK_THROWS_WITH(GatedLinearAttention<float>(c, rng),
+                    "GatedLinearAttention: num_heads must be at least 1, got 0");
+  c.num_heads = 4, c.gate_logit_normalizer = 1e-3;
   CHECK_NOTHROW(GatedLinearAttention<float>(c, rng));
 }

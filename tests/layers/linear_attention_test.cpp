@@ -4,6 +4,11 @@
 
 #include <sluice/layers/mixers/linear_attention.hpp>
 
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
 using namespace sluice;
 
 namespace {
@@ -78,6 +83,31 @@ TEST_CASE("normalised linear attention is an average of the values so far",
   for (Index t = 0; t < T; ++t)
     for (Index i = 0; i < 16; ++i)
       CHECK(std::abs(y.value.row(0, t)[i] - expected.value.row(0, t)[i]) < 1e-9);  // eps is 1e-10
+}
+
+TEST_CASE("the linear attention layer is that of the paper unless told otherwise",
+          "[layer][linear_attention]") {
+  LinearAttentionConfig c;
+  c.width = 32;
+  Rng rng(6);
+  const auto shapes = [&] {
+    std::vector<std::pair<std::string, Index>> got;
+    const LinearAttention<float> layer(c, rng);
+    for_each_tensor([&](std::string_view name,
+                        const auto& t) { got.emplace_back(std::string(name), t.size()); },
+                    layer);
+    return got;
+  };
+  std::vector<std::pair<std::string, Index>> expected = {{"q_proj.weight", 32 * 32},
+                                                         {"k_proj.weight", 32 * 32},
+                                                         {"v_proj.weight", 32 * 32},
+                                                         {"o_proj.weight", 32 * 32}};
+  CHECK(shapes() == expected);
+  CHECK(LinearAttention<float>(c, rng).initial_state(1).key_sum);
+  c.output_norm = true, c.norm_eps = 0.5;
+  expected.insert(expected.begin() + 3, {"norm.weight", 4});
+  CHECK(shapes() == expected);
+  CHECK(LinearAttention<float>(c, rng).norm->eps == 0.5f);
 }
 
 TEST_CASE("the linear attention layer names a configuration it cannot have",

@@ -38,8 +38,10 @@ TEST_CASE("Mamba-2 keeps the laws of streamable layers", "[layer][mamba2]") {
 TEST_CASE("Mamba-2 is the recurrence of the paper", "[layer][mamba2]") {
   const Index B = 2, T = 9, heads = 4, P = 3, N = 5, groups = 2, I = heads * P, GN = groups * N;
   for (const bool limits : {false, true}) {
+    const bool before = limits, by_group = !limits;
     CAPTURE(limits);
     auto c = small();
+    c.norm_before_gate = before, c.norm_by_group = by_group;
     if (limits) c.dt_low = 0.3, c.dt_high = 0.6;  // both are met
     Rng rng(5);
     Mamba2<double> layer(c, rng);
@@ -73,16 +75,22 @@ TEST_CASE("Mamba-2 is the recurrence of the paper", "[layer][mamba2]") {
                        dt * value * u(b, t, I + group + n);
               y += memory * u(b, t, I + GN + group + n);
             }
-            const double gate = z.value(b, t, h * P + p);
-            o(b, t, h * P + p) = y * gate / (1 + std::exp(-gate));
+            o(b, t, h * P + p) = y;
           }
         }
-        for (Index from = 0; from < I; from += I / groups) {
+        const auto gate = [&, gates = z.value] {
+          for (Index i = 0; i < I; ++i)
+            o(b, t, i) *= gates(b, t, i) / (1 + std::exp(-gates(b, t, i)));
+        };
+        if (!before) gate();
+        const Index size = by_group ? I / groups : I;
+        for (Index from = 0; from < I; from += size) {
           double squares = 0;
-          for (Index i = from; i < from + I / groups; ++i) squares += o(b, t, i) * o(b, t, i);
-          const double rms = std::sqrt(squares / double(I / groups) + c.norm_eps);
-          for (Index i = from; i < from + I / groups; ++i) o(b, t, i) *= layer.norm.weight(i) / rms;
+          for (Index i = from; i < from + size; ++i) squares += o(b, t, i) * o(b, t, i);
+          const double rms = std::sqrt(squares / double(size) + c.norm_eps);
+          for (Index i = from; i < from + size; ++i) o(b, t, i) *= layer.norm.weight(i) / rms;
         }
+        if (before) gate();
       }
     CHECK((low > 0) == limits);
     CHECK((high > 0) == limits);
@@ -114,6 +122,8 @@ TEST_CASE("Mamba-2 begins as published", "[layer][mamba2]") {
   CHECK(layer.in_proj.out() == 2 * 512 + 2 * 128 + 8);
   CHECK(layer.conv1d.channels() == 512 + 2 * 128);
   CHECK(layer.norm.weight.size() == 512);
+  CHECK((layer.conv1d.bias && !layer.in_proj.bias && !layer.out_proj.bias));
+  CHECK((c.A_low == 1 && c.A_high == 16 && c.out_scale == 1));
   for (Index h = 0; h < 8; ++h) {
     const double dt = std::log1p(std::exp(layer.dt_bias(h)));
     CHECK((dt >= 0.999e-3 && dt <= 0.1001));
@@ -169,6 +179,10 @@ TEST_CASE("Mamba-2 names a configuration it cannot have", "[layer][mamba2][error
   c = small(), c.num_heads = 0, c.head_dim = 5;
   CHECK_THROWS_WITH(Mamba2<float>(c, rng),
                     "Mamba2: head_dim must be a divisor of 2 * width = 12, got 5");
+  c = small(), c.num_heads = 0, c.head_dim = 9;  // divides 3 * width
+  CHECK_THROWS_AS(Mamba2<float>(c, rng), ArgumentError);
+  c = small(), c.num_heads = c.n_groups = 1;
+  CHECK_NOTHROW(Mamba2<float>(c, rng));
   c = small(), c.dt_low = 2, c.dt_high = 1;
   CHECK_THROWS_WITH(Mamba2<float>(c, rng),
                     "Mamba2: dt_low must be at most dt_high = 1.000000, got 2.000000");

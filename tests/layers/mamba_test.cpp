@@ -82,6 +82,8 @@ TEST_CASE("Mamba begins as published", "[layer][mamba]") {
   CHECK(layer.config.inner == 80);
   CHECK(layer.config.dt_rank == 3);
   CHECK(layer.x_proj.out() == 3 + 2 * 16);
+  CHECK((layer.conv1d.bias && !layer.in_proj.bias && !layer.out_proj.bias));
+  CHECK(layer.conv1d.width() == 4);
   for (Index d = 0; d < 80; ++d) {
     const double dt = std::log1p(std::exp((*layer.dt_proj.bias)(d)));
     CHECK((dt >= 0.999e-3 && dt <= 0.1001));

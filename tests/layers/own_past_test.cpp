@@ -5,6 +5,8 @@
 
 #include <sluice/layers/mixers/own_past.hpp>
 
+#include <vector>
+
 using namespace sluice;
 
 namespace {
@@ -82,4 +84,15 @@ TEST_CASE("own past refuses what does not fit", "[layers][error]") {
       run(layer, testing::uniform<double, 3>({2, 5, 4}, -1, 1, 1), state),
       "OwnPast: x must be [2, 5, 3] to have the variates of the layer, got [2, 5, 4]");
   CHECK_THROWS_AS(run(layer, testing::uniform<double, 3>({1, 5, 3}, -1, 1, 1), state), ShapeError);
+}
+
+TEST_CASE("own past refuses sequences that are packed wrongly", "[layers][error]") {
+  const auto layer = filled<double>(3, 4, 2);
+  const auto x = testing::uniform<double, 3>({1, 5, 3}, -1, 1, 1);
+  auto state = layer.initial_state(2);
+  Tape<double> tape;
+  tape.start();
+  tape.pack(std::vector<Index>{0, 2, 4});
+  CHECK_THROWS_WITH(layer(tape.input(x), state),
+                    "OwnPast: cu_seqlens must be from 0 to T = 5, got 0 to 4");
 }

@@ -87,6 +87,32 @@ TEST_CASE("parts of heads are copied when they are merged", "[heads]") {
       for (Index i = 0; i < 12; ++i) CHECK(p.dx(b, t, i) == (i % 6 >= 1 && i % 6 < 5 ? ++n : 0));
 }
 
+TEST_CASE("one head is the whole, and parts of any number of heads are merged", "[heads]") {
+  for (const Index heads : {1, 3, 4}) {
+    CAPTURE(heads);
+    Pass p(2, 3, 12);
+    const auto x = p.input();
+    const Index D = 12 / heads;
+    const auto all = split_heads(x, heads);
+    CHECK(all.shape() == Shape<4>{2, 3, heads, D});
+    const auto part = slice(all, 3, 1, D - 2);
+    const auto merged = merge_heads(part);
+    REQUIRE(merged.shape() == Shape<3>{2, 3, heads * (D - 2)});
+    CHECK((merged.value.data() == part.value.data()) == (heads == 1));
+    for (Index h = 0; h < heads; ++h)
+      for (Index i = 0; i < D - 2; ++i)
+        CHECK(merged.value(1, 2, h * (D - 2) + i) == p.x(1, 2, h * D + 1 + i));
+  }
+}
+
+TEST_CASE("a part of a projection is split again", "[slice]") {
+  Pass p(2, 3, 30);
+  const auto part = slice(p.input(), 2, 0, 20);
+  const auto [a, b] = split(part, {5, 15});
+  CHECK(b.value.row(1, 2) == &p.x(1, 2, 5));
+  CHECK_THROWS_WITH(split(part, {5, 25}), "split: the widths must be of sum 20, got 30");
+}
+
 TEST_CASE("repeated heads stand next to each other, and their gradients are summed", "[heads]") {
   Pass p(2, 3, 10);
   const auto y = repeat_heads(split_heads(p.input(), 2), 3);

@@ -190,5 +190,7 @@ TEST_CASE("losses name what does not fit", "[loss]") {
           return cross_entropy(p, {ids, {2, 1}});
         }) == "cross_entropy: ids must be [2, 2] to match the logits, got [2, 1]");
   CHECK_THROWS_AS(run(x, [&](const auto& p) { return huber(p, constant(x), 0); }), ArgumentError);
-  CHECK_THROWS_AS(run(x, [&](const auto& p) { return pinball(p, constant(x), 1); }), ArgumentError);
+  for (const double level : {-0.5, 0., 1., 1.5})
+    CHECK_THROWS_AS(run(x, [&](const auto& p) { return pinball(p, constant(x), level); }),
+                    ArgumentError);
 }

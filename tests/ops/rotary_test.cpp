@@ -5,8 +5,12 @@
 
 #include <sluice/ops/rotary.hpp>
 
+#include <algorithm>
+#include <array>
 #include <cmath>
+#include <cstdint>
 #include <type_traits>
+#include <vector>
 
 using namespace sluice;
 using testing::require_close;
@@ -74,6 +78,39 @@ TEST_CASE("tokens one by one are turned as all at once, to the bit", "[rotary][l
                   turned(testing::slice_tokens(x, t, t + 1), 40 + t), 0);
 }
 
+TEST_CASE("every sequence is turned from its own position", "[rotary]") {
+  const auto x = uniform<double, 4>({3, 4, 2, 6}, -1, 1, 1);
+  const auto flat = uniform<double, 4>({1, 12, 2, 6}, -1, 1, 1);  // the same numbers in one row
+  struct Turns {
+    std::vector<std::int64_t> positions;
+    std::vector<Index> cu_seqlens;
+    std::array<Index, 12> at;  // of the tokens, in order
+  };
+  const std::vector<Turns> cases = {
+      {{5}, {}, {5, 6, 7, 8, 5, 6, 7, 8, 5, 6, 7, 8}},
+      {{5, 0, 9}, {}, {5, 6, 7, 8, 0, 1, 2, 3, 9, 10, 11, 12}},
+      {{5, 5, 5}, {}, {5, 6, 7, 8, 5, 6, 7, 8, 5, 6, 7, 8}},
+      {{5}, {0, 3, 3, 12}, {5, 6, 7, 5, 6, 7, 8, 9, 10, 11, 12, 13}},
+      {{5, 1, 9}, {0, 3, 4, 12}, {5, 6, 7, 1, 9, 10, 11, 12, 13, 14, 15, 16}}};
+  for (const Turns& c : cases) {
+    const auto& source = c.cu_seqlens.empty() ? x : flat;
+    const auto turn = [&](const auto& in) {
+      in.tape->pack(c.cu_seqlens);
+      return rotary(in, rotary_angles(*in.tape, in.dim(0), in.dim(1), 6, c.positions, 50));
+    };
+    Tape<double> tape;
+    tape.start();
+    const auto y = turn(tape.input(source));
+    for (Index n = 0; n < 12; ++n) {
+      Tensor<double, 4> token(1, 1, 2, 6);
+      std::copy_n(source.data() + 12 * n, 12, token.data());
+      const auto expected = turned(token, c.at[std::size_t(n)], 50);
+      for (Index i = 0; i < 12; ++i) CHECK(y.value.data()[12 * n + i] == expected.data()[i]);
+    }
+    testing::check_gradients(turn, source);
+  }
+}
+
 TEST_CASE("the gradient of rotary embedding", "[rotary][gradient]") {
   for (const Index T : {0, 1, 5})
     testing::check_gradients([](const auto& x) { return rotary(x, 7); },
@@ -86,7 +123,14 @@ TEST_CASE("rotary embedding names what it cannot turn", "[rotary][error]") {
   tape.start();
   CHECK_THROWS_WITH(rotary(tape.input(View<const float, 4>(odd)), 0),
                     "rotary_angles: the width of a head must be even, got 5");
-  CHECK_THROWS_AS(rotary(tape.input(View<const float, 4>(even)), 0, -1), ArgumentError);
+  for (const double base : {0., -1.})
+    CHECK_THROWS_AS(rotary(tape.input(View<const float, 4>(even)), 0, base), ArgumentError);
+  CHECK_NOTHROW(rotary(tape.input(View<const float, 4>(even)), 0, 0.5));
+  CHECK_THROWS_WITH(rotary_angles(tape, 3, 2, 6, std::array<std::int64_t, 2>{0, 1}),
+                    "rotary_angles: positions must be 1 or 3, one a sequence, got 2");
+  CHECK_THROWS_WITH(rotary(tape.input(View<const float, 4>(even)),
+                           rotary_angles(tape, 2, 2, 6, std::array<std::int64_t, 2>{0, 1})),
+                    "rotary: angles must be for 1 or 1 sequences, got 2");
   CHECK_THROWS_WITH(rotary(tape.input(View<const float, 4>(even)),
                            rotary_angles(tape, 1, 3, 6, std::array<std::int64_t, 1>{0})),
                     "rotary: cosine must be [2, 3] to match x, got [3, 3]");

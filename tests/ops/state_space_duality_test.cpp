@@ -89,7 +89,8 @@ Variable<double, 4> apply(const Case& c, Tape<double>& tape, Operands& o, Operan
   StateSpaceDualityOptions<double> options;
   if (c.bias) options.dt_bias = o.weights.dt_bias;
   tape.pack(c.cu_seqlens);
-  options.softplus = c.softplus, options.log_A = c.log_A;
+  if (!c.softplus) options.softplus = false;
+  if (!c.log_A) options.log_A = false;
   if (c.limits) options.dt_min = 0.4, options.dt_max = 1.5;
   const auto x = input(&Operands::x);
   const auto y = state_space_duality(x, input(&Operands::dt), o.weights.A, input(&Operands::B),
