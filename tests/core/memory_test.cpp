@@ -57,14 +57,20 @@ TEST_CASE("the second pass over the same work asks for nothing", "[core][arena]"
   Arena arena;
   const auto pass = [&] {
     arena.clear();
-    for (int i = 0; i < 1000; ++i) arena.allocate(request(i));
+    bool aligned = true;
+    for (int i = 0; i < 1000; ++i)
+      aligned =
+          aligned &&
+          reinterpret_cast<std::uintptr_t>(arena.allocate(request(i))) % Arena::alignment == 0;
+    return aligned;
   };
-  pass();
+  bool aligned = pass();
   const auto capacity = arena.capacity();
   const long before = allocations();
-  for (int repeat = 0; repeat < 3; ++repeat) pass();
+  for (int repeat = 0; repeat < 3; ++repeat) aligned = pass() && aligned;
   CHECK(allocations() == before);
   CHECK(arena.capacity() == capacity);
+  CHECK(aligned);
 }
 
 TEST_CASE("a mark takes back what came after it", "[core][arena]") {

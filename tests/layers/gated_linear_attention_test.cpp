@@ -218,6 +218,8 @@ TEST_CASE("the GLA layer names a configuration it cannot have", "[layer][gla][er
   c.expand_v = 1, c.num_heads = 0;
   CHECK_THROWS_WITH(GatedLinearAttention<float>(c, rng),
                     "GatedLinearAttention: num_heads must be at least 1, got 0");
-  c.num_heads = 4, c.gate_logit_normalizer = 1e-3;
+  c.num_heads = 1, c.width = 2;  // one channel of q
+  CHECK_NOTHROW(GatedLinearAttention<float>(c, rng));
+  c.num_heads = 4, c.width = 16, c.gate_logit_normalizer = 1e-3;
   CHECK_NOTHROW(GatedLinearAttention<float>(c, rng));
 }

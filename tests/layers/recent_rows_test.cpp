@@ -5,6 +5,8 @@
 
 #include <sluice/layers/mixers/recent_rows.hpp>
 
+#include <vector>
+
 using namespace sluice;
 
 TEMPLATE_TEST_CASE("recent rows: laws", "[layers][law]", float, double) {
@@ -35,6 +37,7 @@ TEST_CASE("recent rows are what indexing says", "[layers]") {
 
 TEST_CASE("recent rows refuse what does not fit", "[layers][error]") {
   CHECK_THROWS_AS(RecentRows<float>(3, 0), ArgumentError);
+  CHECK_THROWS_AS(RecentRows<float>(0, 4), ArgumentError);
   const RecentRows<float> layer(3, 4);
   const auto x = testing::uniform<float, 3>({2, 5, 4}, -1, 1, 1);
   auto state = layer.initial_state(2);
@@ -43,4 +46,17 @@ TEST_CASE("recent rows refuse what does not fit", "[layers][error]") {
   CHECK_THROWS_WITH(
       layer(tape.input(View<const float, 3>(x)), state),
       "RecentRows: x must be [2, 5, 3] to have the width of the layer, got [2, 5, 4]");
+}
+
+TEST_CASE("recent rows refuse another batch, and sequences packed wrongly", "[layers][error]") {
+  const RecentRows<float> layer(3, 4);
+  const auto x = testing::uniform<float, 3>({1, 5, 3}, -1, 1, 1);
+  auto state = layer.initial_state(2);
+  Tape<float> tape;
+  tape.start();
+  CHECK_THROWS_WITH(layer(tape.input(x), state),
+                    "RecentRows: state must be [1, 3, 3] to match x, got [2, 3, 3]");
+  tape.pack(std::vector<Index>{0, 2, 4});
+  CHECK_THROWS_WITH(layer(tape.input(x), state),
+                    "RecentRows: cu_seqlens must be from 0 to T = 5, got 0 to 4");
 }

@@ -108,5 +108,8 @@ TEST_CASE("the retention layer names a configuration it cannot have", "[layer][r
                     "Retention: num_kv_heads must be a divisor of num_heads = 4, got 3");
   c = small();
   c.rotary_base = 0;
-  CHECK_THROWS_AS(Retention<float>(c, rng), ArgumentError);
+  CHECK_THROWS_WITH(Retention<float>(c, rng),
+                    "Retention: rotary_base must be above 0, got 0.000000");
+  c.rotary_base = 0.5;
+  CHECK_NOTHROW(Retention<float>(c, rng));
 }

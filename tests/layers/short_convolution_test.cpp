@@ -4,6 +4,10 @@
 
 #include <sluice/layers/mixers/short_convolution.hpp>
 
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
 using namespace sluice;
 
 TEST_CASE("the short convolution keeps the laws of streamable layers", "[layer][conv]") {
@@ -27,6 +31,22 @@ TEST_CASE("the short convolution in float folds to float's rounding", "[layer][c
                               options);
 }
 
+TEST_CASE("the short convolution begins as it says", "[layer][conv]") {
+  Rng rng(6);
+  for (const Index width : {1, 4}) {
+    const ShortConvolution<double> layer({.channels = 100, .width = width, .bias = true}, rng);
+    const double bound = 1 / std::sqrt(double(width));
+    for (const auto& [first, n] : {std::pair{layer.weight.data(), layer.weight.size()},
+                                   {layer.bias->data(), layer.bias->size()}}) {
+      const auto [least, most] = std::minmax_element(first, first + n);
+      CHECK((*least >= -bound && *least < -0.9 * bound && *most<bound&& * most> 0.9 * bound));
+    }
+  }
+  const ShortConvolution<double> plain({.channels = 1}, rng);
+  CHECK(plain.width() == 4);
+  CHECK_FALSE(plain.bias);
+}
+
 TEST_CASE("packed sequences of a short convolution and their gradients", "[op][conv]") {
   Rng rng(3);
   const ShortConvolution<double> layer({.channels = 3, .bias = true}, rng);
@@ -42,10 +62,10 @@ TEST_CASE("packed sequences of a short convolution and their gradients", "[op][c
     tape.pack(cu_seqlens);
     auto state = layer.initial_state(cu_seqlens.empty() ? 1 : Index(cu_seqlens.size()) - 1);
     const Index n = to - from;
-    const auto o =
-        short_convolution(tape.input(View<const double, 3>(&x(0, from, 0), {1, n, 3}),
-                                     View<double, 3>(&dout(0, from, 0), {1, n, 3})),
-                          layer.weight, state.recent, {.bias = layer.bias, .activation = Activation::silu});
+    const auto o = short_convolution(tape.input(View<const double, 3>(&x(0, from, 0), {1, n, 3}),
+                                                View<double, 3>(&dout(0, from, 0), {1, n, 3})),
+                                     layer.weight, state.recent,
+                                     {.bias = layer.bias, .activation = Activation::silu});
     std::copy_n(o.value.data(), 3 * n, &out(0, from, 0));
     for (Index i = 0; i < 3 * n; ++i) o.gradient.data()[i] = double(3 * from + i + 1);
     tape.backward();
@@ -71,4 +91,7 @@ TEST_CASE("the short convolution names what it cannot have", "[layer][conv][erro
   tape.start();
   CHECK_THROWS_WITH(layer(tape.input(View<const float, 3>(x)), state),
                     "short_convolution: weight must be [4, 4] to match x, got [3, 4]");
+  const Tensor<float, 3> wide = zeros<float>(Shape<3>{4, 2, 4});
+  CHECK_THROWS_WITH(short_convolution(tape.input(x), wide, state.recent),
+                    "short_convolution: weight must be [4, 1, 4] one row a channel, got [4, 2, 4]");
 }

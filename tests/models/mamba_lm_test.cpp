@@ -4,6 +4,8 @@
 #include <sluice/io/pretrained.hpp>
 #include <sluice/models/language/mamba_lm.hpp>
 
+#include <cmath>
+#include <cstddef>
 #include <string>
 
 using namespace sluice;
@@ -87,4 +89,44 @@ TEST_CASE("a Mamba folder that does not fit is refused by name", "[model][mamba]
   CHECK(contains(error(small_json + R"(, "time_step_rank": "auto"})"), "mixer.x_proj.weight"));
   CHECK(contains(error(small_json + R"(, "use_bias": true})"), "mixer.in_proj.bias"));
   CHECK(contains(error(small_json + R"(, "use_conv_bias": false})"), "mixer.conv1d.bias"));
+}
+
+TEST_CASE("the sizes of a Mamba language model at their bounds", "[model][mamba][error]") {
+  CHECK(MambaLMConfig{}.tie_word_embeddings);
+  const auto make = [](auto&& change) {
+    auto c = small();
+    change(c);
+    Rng rng(13);
+    return MambaForCausalLM<float>(c, rng);
+  };
+  const auto error = [&](auto&& change) -> std::string {
+    try {
+      make(change);
+    } catch (const ArgumentError& e) {
+      return e.what();
+    }
+    return "";
+  };
+  using C = MambaLMConfig;
+  CHECK(error([](C& c) { c.hidden_size = 0; }) != "");
+  CHECK(error([](C& c) { c.vocab_size = 0; }) ==
+        "MambaForCausalLM: hidden_size, vocab_size must be above 0, got 8, 0");
+  CHECK(error([](C& c) { c.num_hidden_layers = -1; }) ==
+        "MambaForCausalLM: num_hidden_layers must be at least 0, got -1");
+  for (const double expand : {0.1, 1e9})
+    CHECK(contains(error([&](C& c) { c.expand = expand; }),
+                   "MambaForCausalLM: expand must be such that expand * hidden_size is a width"));
+  CHECK(make([](C& c) { c.num_hidden_layers = 0; }).backbone.layers.size() == 0);
+  CHECK(make([](C& c) { c.hidden_size = c.vocab_size = 1; }).vocabulary() == 1);
+  CHECK(make([](C& c) { c.expand = 0.125; }).backbone.layers[0].inner.config.inner == 1);
+  CHECK(make([](C& c) { c.expand = 3; }).backbone.layers[1].inner.config.inner == 24);
+
+  const auto plain = make([](C&) {});
+  const auto scaled = make([](C& c) { c.rescale_prenorm_residual = true; });
+  for (std::size_t layer = 0; layer < 2; ++layer) {
+    const auto& a = plain.backbone.layers[layer].inner.out_proj.weight;
+    const auto& b = scaled.backbone.layers[layer].inner.out_proj.weight;
+    for (Index i = 0; i < a.size(); ++i)
+      CHECK(b.data()[i] == a.data()[i] * float(1 / std::sqrt(2.)));
+  }
 }

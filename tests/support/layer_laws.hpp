@@ -194,6 +194,15 @@ double gradient_error(const L& layer, const Tensor<typename L::Scalar, 3>& x,
 
   // The gradient at the final state turns into that at the initial state in place.
   Point gradient{zeros_like(layer), state_weights, zeros<Scalar>(shape_of(x))};
+  // Those of the layer and its input are added to what is there: here to 1.
+  const auto add = [&](Scalar number) {
+    const auto each = [&](std::string_view, auto& t) {
+      for (Index i = 0; i < t.size(); ++i) t.data()[i] += number;
+    };
+    for_each_tensor(each, gradient.layer);
+    each("x", gradient.x);
+  };
+  add(1);
   auto final_state = point.state;
   tape.record(point.layer, gradient.layer);
   if (options.state_gradient) tape.also_record(final_state, gradient.state);
@@ -206,6 +215,7 @@ double gradient_error(const L& layer, const Tensor<typename L::Scalar, 3>& x,
       },
       y.gradient);
   tape.backward();
+  add(-1);
 
   double largest = 0;
   for_each_tensor(

@@ -3,7 +3,6 @@
 /// Rows of a table, by number.
 #pragma once
 
-#include <sluice/core/ids.hpp>
 #include <sluice/core/operation.hpp>
 #include <sluice/kernels/gather/gather.hpp>
 
@@ -23,7 +22,6 @@ Variable<S, R + 1> gather(const Variable<S, 2>& table, const View<const std::int
   Shape<R + 1> shape;
   std::copy(ids.shape().begin(), ids.shape().end(), shape.begin());
   shape[R] = table.dim(1);
-  require_ids("gather", ids, table.dim(0));
   return operation(
       shape, [&](const View<S, R + 1>& y) { kernels::gather(table.value, ids, y); },
       [=](auto, const View<const S, R + 1>& dy) {
