@@ -57,3 +57,15 @@ TEST_CASE("norms begin as plain normalisation", "[norm]") {
   same(RMSNorm<float>(33)(in), rms_norm(in));
   same(LayerNorm<float>(33)(in), layer_norm(in));
 }
+
+TEST_CASE("norms begin with weights of 1 and biases of 0", "[norm]") {
+  const RMSNorm<float> rms(5);
+  const GatedRMSNorm<float> gated(5);
+  const LayerNorm<float> layer(5);
+  for (Index i = 0; i < 5; ++i) {
+    CHECK(rms.weight(i) == 1);
+    CHECK(gated.weight(i) == 1);
+    CHECK(layer.weight(i) == 1);
+    CHECK(layer.bias(i) == 0);
+  }
+}
