@@ -25,7 +25,7 @@ while(NOT begin EQUAL -1)
   endif()
   file(CONFIGURE OUTPUT ${source} CONTENT "@includes@@body@" @ONLY)
   add_executable(readme.${number} ${source})
-  target_link_libraries(readme.${number} PRIVATE sluice::io sluice::compiled)
+  target_link_libraries(readme.${number} PRIVATE sluice::io)
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     target_compile_options(readme.${number} PRIVATE -O1)  # they show, they need not be fast
   endif()
