@@ -24,10 +24,10 @@ class LeftPadding {
   /// \throws ShapeError, ArgumentError  if there are not B lengths, or one is out of range.
   LeftPadding(Tape<S>& tape, const View<const std::int64_t, 2>& padded,
               const View<const std::int64_t, 1>& lengths)
-      : tape_(tape), outer_(tape.cu_seqlens()), B_(padded.dim(0)), T_(padded.dim(1)) {
+      : tape_(tape), B_(padded.dim(0)), T_(padded.dim(1)) {
     const auto where = "LeftPadding";
     require_shape(where, "lengths", lengths.shape(), {B_}, "one a row of ids");
-    require(outer_.empty(), where, "the pass", "one that is not packed", "a packed one");
+    require(tape.cu_seqlens().empty(), where, "the pass", "one that is not packed", "a packed one");
     Arena& arena = *tape.workspace().arena;
     auto* const starts =
         static_cast<Index*>(arena.allocate(sizeof(Index) * static_cast<std::size_t>(B_ + 1)));
@@ -49,7 +49,7 @@ class LeftPadding {
     starts_ = {starts, static_cast<std::size_t>(B_ + 1)};
     tape.pack(starts_);
   }
-  ~LeftPadding() { tape_.pack(outer_); }
+  ~LeftPadding() { tape_.pack({}); }
   LeftPadding(const LeftPadding&) = delete;
   LeftPadding& operator=(const LeftPadding&) = delete;
 
@@ -82,7 +82,7 @@ class LeftPadding {
 
  private:
   Tape<S>& tape_;
-  std::span<const Index> outer_, starts_;
+  std::span<const Index> starts_;
   Index B_, T_;
 };
 
