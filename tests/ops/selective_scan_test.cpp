@@ -227,7 +227,8 @@ TEST_CASE("the selective scan equals its recurrence", "[ssm][op]") {
 }
 
 TEST_CASE("negative poles: values, sizes and gradients", "[ssm][op][gradient]") {
-  for (const auto& [D, N] : {std::pair<Index, Index>{6, 4}, {3, 17}, {19, 1}, {1, 5}, {0, 3}}) {
+  for (const auto& size : {std::pair<Index, Index>{6, 4}, {3, 17}, {19, 1}, {1, 5}, {0, 3}}) {
+    const Index D = size.first, N = size.second;
     CAPTURE(D, N);
     Poles p{uniform<double, 2>({D, N}, -2, 2, 1)}, dp = zeros_like(p);
     Tape<double> tape;

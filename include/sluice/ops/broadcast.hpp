@@ -61,7 +61,7 @@ Variable<S, int(N)> broadcast(const Variable<S, Q>& x, const std::array<Index, N
     if (x.shape()[i] != 1 && x.shape()[i] != shape[i + N - Q])
       throw ShapeError("broadcast: x must fit " + to_string(shape) +
                        ", axis by axis from the last, got " + to_string(x.shape()));
-  const Index n = R == 0 ? 1 : shape[R == 0 ? 0 : R - 1];
+  const Index n = R == 0 ? 1 : shape[N - (R == 0 ? 0 : 1)];
   const bool one = row_length(x.value) != n;  // of the last axis, for the whole row
   const auto spread = [=](const auto& view) {
     auto inner = shape;

@@ -56,6 +56,7 @@ void advance(const Inputs<Scalar>& in, Index b, Index t, Index h, Scalar scale, 
              Scalar* o) noexcept {
   using B = simd::Batch<Scalar, Arch>;
   const Index K = in.q.dim(3), V = in.v.dim(3), hq = in.shared_head(h);
+  if (K == 0) return void(std::fill_n(o, V, Scalar{0}));
   const Scalar* q = in.q.row(b, t, hq);
   const Scalar* k = in.k.row(b, t, hq);
   const Scalar* v = in.v.row(b, t, h);
@@ -66,7 +67,7 @@ void advance(const Inputs<Scalar>& in, Index b, Index t, Index h, Scalar scale, 
     for (Index i = 0; i < K; ++i) own += scale * in.u.row(h)[i] * q[i] * k[i];
   Scalar scaled[key_slice], decay[key_slice];
   if (kind != GateKind::vector) std::fill_n(decay, key_slice, g ? common::decay_of(*g) : Scalar{1});
-  for (Index i = 0; i < K || i == 0; i += key_slice) {
+  for (Index i = 0; i < K; i += key_slice) {
     const Index count = std::min(key_slice, K - i);
     simd::for_each_lane<Arch, Scalar>(count, [&]<class L>(std::type_identity<L>, Index c) {
       simd::store(scaled + c, simd::load<L>(q + i + c) * L(scale));
