@@ -25,14 +25,3 @@
 #else
 #define SLUICE_COMPILED_KERNEL(name) static_assert(true)
 #endif
-
-namespace sluice {
-
-/// Whether this source leaves kernels to another.
-#if defined(SLUICE_COMPILE_KERNELS) || defined(SLUICE_USE_COMPILED_KERNELS)
-inline constexpr bool kernels_are_compiled = true;
-#else
-inline constexpr bool kernels_are_compiled = false;
-#endif
-
-}  // namespace sluice

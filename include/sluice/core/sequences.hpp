@@ -9,7 +9,6 @@
 
 #include <cstddef>
 #include <span>
-#include <string>
 #include <string_view>
 
 namespace sluice {
@@ -47,14 +46,12 @@ inline void require_cu_seqlens(std::string_view where, std::span<const Index> cu
                                Index batch, Index T) {
   const auto& c = cu_seqlens;
   if (c.empty()) return;
-  require(batch == 1, where, "cu_seqlens", "used with a batch of 1",
-          "a batch of " + std::to_string(batch));
-  require(c.front() == 0 && c.back() == T, where, "cu_seqlens",
-          "from 0 to T = " + std::to_string(T),
-          std::to_string(c.front()) + " to " + std::to_string(c.back()));
+  require(batch == 1, where, "cu_seqlens", "used with a batch of 1", text("a batch of ", batch));
+  require(c.front() == 0 && c.back() == T, where, "cu_seqlens", text("from 0 to T = ", T),
+          text(c.front(), " to ", c.back()));
   for (std::size_t i = 1; i < c.size(); ++i)
     require(c[i - 1] <= c[i], where, "cu_seqlens", "non-decreasing",
-            std::to_string(c[i - 1]) + " before " + std::to_string(c[i]));
+            text(c[i - 1], " before ", c[i]));
 }
 
 }  // namespace sluice

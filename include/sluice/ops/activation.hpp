@@ -3,25 +3,18 @@
 /// Activation functions and gates as operations on variables.
 #pragma once
 
-#include <sluice/core/compiled.hpp>
 #include <sluice/core/operation.hpp>
 #include <sluice/kernels/activation/activation.hpp>
 
-#include <concepts>
 #include <type_traits>
 
 namespace sluice {
 
-/// A function by its name, compiled once, or one of the objects of
-/// kernels/activation/functions.hpp, which may hold numbers.
-template <class F>
-concept ActivationFunction = kernels::ElementFunction<F> || std::same_as<F, Activation>;
-
-/// y = f(x), element by element.
-template <ActivationFunction F, class S, int R>
-Variable<S, R> activate(const F& f, const Variable<S, R>& x) {
-  if constexpr (std::same_as<F, Activation>)
-    if (f == Activation::identity) return x;
+/// y = f(x), element by element, with f an object of kernels/activation/functions.hpp or a name.
+template <class S, int R>
+Variable<S, R> activate(const std::type_identity_t<kernels::Function<S>>& f,
+                        const Variable<S, R>& x) {
+  if (f.identity()) return x;
   return operation(
       x.shape(), [&](const View<S, R>& y) { kernels::activation(f, x.value, y); },
       [=](auto, const View<const S, R>& dy) {
@@ -31,8 +24,8 @@ Variable<S, R> activate(const F& f, const Variable<S, R>& x) {
 }
 
 /// y = f(a) (.) b in one pass.
-template <ActivationFunction F, class S, int R>
-Variable<S, R> gate(const F& f, const Variable<S, R>& a,
+template <class S, int R>
+Variable<S, R> gate(const std::type_identity_t<kernels::Function<S>>& f, const Variable<S, R>& a,
                     const std::type_identity_t<Variable<S, R>>& b) {
   require_shape("gate", "b", b.shape(), a.shape(), "to match a");
   return operation(
@@ -43,30 +36,16 @@ Variable<S, R> gate(const F& f, const Variable<S, R>& a,
       a, b);
 }
 
-namespace detail {
-
-/// A function that is known here: by its name where kernels are compiled once, else as an object,
-/// so that a source compiles it alone and not all that have names.
-template <Activation kind, class F>
-constexpr auto named([[maybe_unused]] const F& f) noexcept {
-  if constexpr (kernels_are_compiled)
-    return kind;
-  else
-    return f;
-}
-
-}  // namespace detail
-
 /// max(x, 0).
 template <class Scalar, int Rank>
 Variable<Scalar, Rank> relu(const Variable<Scalar, Rank>& x) {
-  return activate(detail::named<Activation::relu>(kernels::Relu{}), x);
+  return activate(kernels::Relu{}, x);
 }
 
 /// max(x, 0)^2.
 template <class Scalar, int Rank>
 Variable<Scalar, Rank> squared_relu(const Variable<Scalar, Rank>& x) {
-  return activate(detail::named<Activation::squared_relu>(kernels::SquaredRelu{}), x);
+  return activate(kernels::SquaredRelu{}, x);
 }
 
 /// x^2.
@@ -84,37 +63,37 @@ Variable<Scalar, Rank> exp(const Variable<Scalar, Rank>& x) {
 /// 1 / (1 + e^-x).
 template <class Scalar, int Rank>
 Variable<Scalar, Rank> sigmoid(const Variable<Scalar, Rank>& x) {
-  return activate(detail::named<Activation::sigmoid>(kernels::Sigmoid{}), x);
+  return activate(kernels::Sigmoid{}, x);
 }
 
 /// tanh(x).
 template <class Scalar, int Rank>
 Variable<Scalar, Rank> tanh(const Variable<Scalar, Rank>& x) {
-  return activate(detail::named<Activation::tanh>(kernels::Tanh{}), x);
+  return activate(kernels::Tanh{}, x);
 }
 
 /// x sigmoid(x).
 template <class Scalar, int Rank>
 Variable<Scalar, Rank> silu(const Variable<Scalar, Rank>& x) {
-  return activate(detail::named<Activation::silu>(kernels::Silu{}), x);
+  return activate(kernels::Silu{}, x);
 }
 
 /// x Phi(x) with the normal distribution Phi.
 template <class Scalar, int Rank>
 Variable<Scalar, Rank> gelu(const Variable<Scalar, Rank>& x) {
-  return activate(detail::named<Activation::gelu>(kernels::Gelu{}), x);
+  return activate(kernels::Gelu{}, x);
 }
 
 /// The approximation of `gelu` by tanh; not interchangeable with it in a trained model.
 template <class Scalar, int Rank>
 Variable<Scalar, Rank> gelu_tanh(const Variable<Scalar, Rank>& x) {
-  return activate(detail::named<Activation::gelu_tanh>(kernels::GeluTanh{}), x);
+  return activate(kernels::GeluTanh{}, x);
 }
 
 /// log(1 + e^x).
 template <class Scalar, int Rank>
 Variable<Scalar, Rank> softplus(const Variable<Scalar, Rank>& x) {
-  return activate(detail::named<Activation::softplus>(kernels::Softplus{}), x);
+  return activate(kernels::Softplus{}, x);
 }
 
 /// factor log(sigmoid(x)): a forget gate as a logarithm; GLA takes 1/16 as the factor.
@@ -127,7 +106,7 @@ Variable<Scalar, Rank> log_sigmoid(const Variable<Scalar, Rank>& x,
 /// x + 1 for positive x, else e^x: the positive feature map of linear attention.
 template <class Scalar, int Rank>
 Variable<Scalar, Rank> elu_plus_one(const Variable<Scalar, Rank>& x) {
-  return activate(detail::named<Activation::elu_plus_one>(kernels::EluPlusOne{}), x);
+  return activate(kernels::EluPlusOne{}, x);
 }
 
 /// max(x, low). The gradient passes where x is at least `low`.
@@ -140,21 +119,21 @@ Variable<Scalar, Rank> at_least(const Variable<Scalar, Rank>& x, std::type_ident
 template <class Scalar, int Rank>
 Variable<Scalar, Rank> gated_silu(const Variable<Scalar, Rank>& a,
                                   const std::type_identity_t<Variable<Scalar, Rank>>& b) {
-  return gate(detail::named<Activation::silu>(kernels::Silu{}), a, b);
+  return gate(kernels::Silu{}, a, b);
 }
 
 /// sigmoid(a) (.) b, GLU.
 template <class Scalar, int Rank>
 Variable<Scalar, Rank> gated_sigmoid(const Variable<Scalar, Rank>& a,
                                      const std::type_identity_t<Variable<Scalar, Rank>>& b) {
-  return gate(detail::named<Activation::sigmoid>(kernels::Sigmoid{}), a, b);
+  return gate(kernels::Sigmoid{}, a, b);
 }
 
 /// gelu(a) (.) b, GEGLU.
 template <class Scalar, int Rank>
 Variable<Scalar, Rank> gated_gelu(const Variable<Scalar, Rank>& a,
                                   const std::type_identity_t<Variable<Scalar, Rank>>& b) {
-  return gate(detail::named<Activation::gelu>(kernels::Gelu{}), a, b);
+  return gate(kernels::Gelu{}, a, b);
 }
 
 }  // namespace sluice

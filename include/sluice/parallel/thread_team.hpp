@@ -13,7 +13,6 @@
 #include <cstdint>
 #include <memory>
 #include <stdexcept>
-#include <string>
 #include <thread>
 #include <vector>
 
@@ -40,7 +39,7 @@ class ThreadTeam {
   /// \param threads  how many work at once, the caller included; at least 1.
   /// \throws ArgumentError  if less than 1.
   explicit ThreadTeam(std::ptrdiff_t threads) {
-    require(threads >= 1, "ThreadTeam", "threads", "at least 1", std::to_string(threads));
+    require(threads >= 1, "ThreadTeam", "threads", "at least 1", threads);
     try {
       workers_.reserve(static_cast<std::size_t>(threads - 1));
       for (std::ptrdiff_t i = 1; i < threads; ++i) workers_.emplace_back([this] { serve(); });

@@ -17,6 +17,13 @@
 #define SLUICE_INLINE inline __attribute__((always_inline))
 #define SLUICE_INLINE_LAMBDA __attribute__((always_inline))
 #endif
+/// SLUICE_NOINLINE is for a large function that several paths lead to: compiled once, not into
+/// each.
+#if defined(_MSC_VER)
+#define SLUICE_NOINLINE __declspec(noinline)
+#else
+#define SLUICE_NOINLINE __attribute__((noinline))
+#endif
 #if defined(__GNUC__)
 #define SLUICE_OUTLINE __attribute__((noinline, cold))
 #else

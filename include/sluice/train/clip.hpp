@@ -15,7 +15,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
-#include <string>
 #include <type_traits>
 
 namespace sluice {
@@ -70,7 +69,7 @@ double global_norm(const Values& values) {
 ///           the step.
 template <Visitable Gradient>
 double clip_by_global_norm(Gradient& gradient, double max_norm) {
-  require(max_norm > 0, "clip_by_global_norm", "max_norm", "above 0", std::to_string(max_norm));
+  require(max_norm > 0, "clip_by_global_norm", "max_norm", "above 0", max_norm);
   const double norm = global_norm(gradient);
   if (!detail::is_finite(norm) || norm <= max_norm) return norm;
   const double factor = max_norm / norm;

@@ -10,7 +10,6 @@
 #include <sluice/train/learned.hpp>
 
 #include <algorithm>
-#include <string>
 #include <string_view>
 #include <tuple>
 #include <type_traits>
@@ -26,7 +25,7 @@ template <Visitable Model>
 class Ema {
  public:
   Ema(const Model& model, double decay) : average_(model), decay_(decay) {
-    require(decay >= 0 && decay <= 1, "Ema", "decay", "in [0, 1]", std::to_string(decay));
+    require(decay >= 0 && decay <= 1, "Ema", "decay", "in [0, 1]", decay);
   }
 
   static constexpr auto fields() { return std::tuple{field("", &Ema::average_)}; }

@@ -218,37 +218,4 @@ struct AtLeast {
   }
 };
 
-namespace detail {
-
-/// Calls use(f) with the function of that name.
-template <class Use>
-void with_function(Activation kind, const Use& use) {
-  switch (kind) {
-    case Activation::identity:
-      return use(Identity{});
-    case Activation::relu:
-      return use(Relu{});
-    case Activation::squared_relu:
-      return use(SquaredRelu{});
-    case Activation::sigmoid:
-      return use(Sigmoid{});
-    case Activation::log_sigmoid:
-      return use(LogSigmoid<float>{});
-    case Activation::tanh:
-      return use(Tanh{});
-    case Activation::silu:
-      return use(Silu{});
-    case Activation::gelu:
-      return use(Gelu{});
-    case Activation::gelu_tanh:
-      return use(GeluTanh{});
-    case Activation::elu_plus_one:
-      return use(EluPlusOne{});
-    case Activation::softplus:
-      return use(Softplus{});
-  }
-}
-
-}  // namespace detail
-
 }  // namespace sluice::kernels

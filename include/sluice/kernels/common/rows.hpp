@@ -17,14 +17,6 @@
 #include <cstddef>
 #include <utility>
 
-/// Before a function template whose body is a large loop that several paths lead to: compiled once,
-/// not into each.
-#if defined(_MSC_VER)
-#define SLUICE_NOINLINE __declspec(noinline)
-#else
-#define SLUICE_NOINLINE __attribute__((noinline))
-#endif
-
 namespace sluice::common {
 
 /// Leading axes of the highest rank.
@@ -95,7 +87,7 @@ SLUICE_INLINE Rows<1 + int(sizeof...(Rest))> spans_of(const View<First, Rank>& f
 /// Calls f(row...) with the addresses of rows [from, to), in order.
 template <int N, class F, class... T>
 SLUICE_NOINLINE void for_each_row(const Rows<N>& rows, Index from, Index to, const F& f,
-                                 T*... data) {
+                                  T*... data) {
   static_assert(N == int(sizeof...(T)));
   if (from >= to) return;
   const auto& shape = rows.shape;

@@ -28,8 +28,7 @@ void activation_gradients(const Rows<Scalar>& x, Index count, Index to,
                           const View<const Scalar, 3>& dy, Scalar* e) noexcept {
   const Index from = x.part.tokens.begin;
   const bool silu = x.in.silu();
-  if (silu)
-    convolve<Arch>(x, count, from, to, false, [=](Index t) { return e + (t - from) * tile; });
+  if (silu) convolve<Arch>(x, count, from, to, false, {e, from, tile});
   for (Index t = from; t < to; ++t, e += tile) {
     if (t + rows_ahead < to) look_ahead(dy.row(x.part.tokens.row, t + rows_ahead) + x.first, count);
     const Scalar* const grad = dy.row(x.part.tokens.row, t) + x.first;
@@ -42,9 +41,9 @@ void activation_gradients(const Rows<Scalar>& x, Index count, Index to,
 }
 
 /// Step 1 for tokens [from, to), to the rows `out(s)`: e is that of token `from`.
-template <class Arch, class Scalar, class Out>
+template <class Arch, class Scalar>
 void input_gradients(const Rows<Scalar>& x, Index count, Index from, Index to, const Scalar* e,
-                     bool add, const Out& out) noexcept {
+                     bool add, const Target<Scalar>& out) noexcept {
   for_each_taps(x.in, x.first, count, true, [&](Index i, Index n, const Scalar* taps) {
     for (Index s = from; s < to; ++s) {
       if (s + rows_ahead < to) look_ahead(out(s + rows_ahead), count);
@@ -154,7 +153,7 @@ void backward(const std::type_identity_t<Inputs<Scalar>>& in,
         detail::add_weight_gradients<Arch>(x, count, e,
                                            sums + (row * pieces + number) * size + first, D);
       if (grads.dx) {
-        const auto dx = [&](Index s) { return grads.dx.row(row, s) + first; };
+        const detail::Target<Scalar> dx{grads.dx.row(row, 0) + first, 0, grads.dx.stride(1)};
         detail::input_gradients<Arch>(x, count, p.tokens.begin, p.tokens.end, e, grads.accumulate,
                                       dx);
         for (Index s = std::max(p.tokens.begin, p.sequence.end - past); dstate && s < p.tokens.end;
@@ -162,9 +161,8 @@ void backward(const std::type_identity_t<Inputs<Scalar>>& in,
           detail::add_final_gradient(p, first, count, s, dstate, dx(s));
       }
       if (dstate && p.tokens.begin == p.sequence.begin) {
-        const auto to_state = [&](Index s) {
-          return dinitial.row(p.number, s - p.sequence.begin + past) + first;
-        };
+        const detail::Target<Scalar> to_state{dinitial.row(p.number, 0) + first,
+                                              p.sequence.begin - past, D};
         detail::input_gradients<Arch>(x, count, p.sequence.begin - past, p.sequence.begin, before,
                                       false, to_state);
         for (Index s = p.sequence.begin - past; s < p.sequence.begin; ++s)

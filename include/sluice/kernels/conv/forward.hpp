@@ -16,9 +16,9 @@ namespace sluice::conv {
 namespace detail {
 
 /// One tile of channels of tokens [from, to), to the rows `out(t)`.
-template <class Arch, class Scalar, class Out>
+template <class Arch, class Scalar>
 void convolve(const Rows<Scalar>& x, Index count, Index from, Index to, bool silu,
-              const Out& out) noexcept {
+              const Target<Scalar>& out) noexcept {
   const Inputs<Scalar>& in = x.in;
   const Index W = in.width();
   const Scalar* const bias = in.bias ? in.bias.data() + x.first : nullptr;
@@ -67,8 +67,7 @@ void forward(const std::type_identity_t<Inputs<Scalar>>& in,
         const Index from = number * detail::piece, to = std::min(T, from + detail::piece);
         for_each_part(in, row, from, to, [&](const Part& p) {
           detail::convolve<Arch>(detail::Rows<Scalar>{in, state, p, first}, count, p.tokens.begin,
-                                 p.tokens.end, in.silu(),
-                                 [&](Index t) { return y.row(row, t) + first; });
+                                 p.tokens.end, in.silu(), {y.row(row, 0) + first, 0, y.stride(1)});
         });
       });
   for (Index row = 0; row < in.x.dim(0); ++row)

@@ -19,7 +19,6 @@
 
 #include <cstddef>
 #include <span>
-#include <string>
 #include <string_view>
 
 namespace sluice::conv {
@@ -64,15 +63,15 @@ struct Names {
 
 /// Throws ShapeError or ArgumentError unless inputs, state [sequences, W - 1, D] and output
 /// [B, T, D] agree.
-template <class Scalar, class State, class Output>
-void require_shapes(std::string_view where, const Inputs<Scalar>& in, const View<State, 3>& state,
-                    const View<Output, 3>& y, const Names& names = {}) {
+template <class Scalar>
+void require_shapes(std::string_view where, const Inputs<Scalar>& in,
+                    const std::type_identity_t<View<const Scalar, 3>>& state,
+                    const std::type_identity_t<View<const Scalar, 3>>& y, const Names& names = {}) {
   const Index B = in.x.dim(0), T = in.x.dim(1), D = in.x.dim(2), W = in.width();
   require_shape(where, "weight", in.weight.shape(), {D, W}, "to match x");
-  if (W < 1)  // texts are made only when needed: a warm step must not allocate
-    require(false, where, "the width of the window", "at least 1", std::to_string(W));
-  if (in.activation != Activation::identity && in.activation != Activation::silu)
-    require(false, where, "activation", "identity or silu", "another");
+  require(W >= 1, where, "the width of the window", "at least 1", W);
+  require(in.activation == Activation::identity || in.activation == Activation::silu, where,
+          "activation", "identity or silu", "another");
   if (in.bias) require_shape(where, "bias", in.bias.shape(), {D}, "to match x");
   require_cu_seqlens(where, in.cu_seqlens, B, T);
   require_shape(where, names.state, state.shape(), {in.sequences(), W - 1, D},

@@ -11,7 +11,6 @@
 #include <sluice/kernels/common/operand.hpp>
 
 #include <cstdint>
-#include <string>
 #include <string_view>
 
 namespace sluice::kernels {
@@ -25,8 +24,7 @@ enum class DropoutUnit {
 namespace detail {
 
 inline void require_probability(std::string_view where, double probability) {
-  if (!(probability >= 0 && probability < 1))  // texts are made only when needed
-    require(false, where, "probability", "in [0, 1)", std::to_string(probability));
+  require(probability >= 0 && probability < 1, where, "probability", "in [0, 1)", probability);
 }
 
 /// Calls f(from, to, i, factor) for every element of x, in order: the factor is 0 with the given

@@ -25,8 +25,7 @@ void chunkwise(const Inputs<ElementOf<Output>>& in, double scale, Index chunk_si
   using Scalar = ElementOf<Output>;
   const View<Scalar, 4> o(out);
   require_shapes("gla::chunkwise", in, state, o);
-  require(chunk_size >= 1, "gla::chunkwise", "chunk_size", "at least 1",
-          std::to_string(chunk_size));
+  require(chunk_size >= 1, "gla::chunkwise", "chunk_size", "at least 1", chunk_size);
   const Index K = in.q.dim(3), HV = in.v.dim(2), V = in.v.dim(3), N = in.sequences();
   const Index keys = simd::padded<Scalar, Arch>(K), values = simd::padded<Scalar, Arch>(V);
   if (in.q.dim(1) == 0 || HV == 0) return;

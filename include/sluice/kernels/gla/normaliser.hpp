@@ -11,7 +11,6 @@
 #include <sluice/simd/sums.hpp>
 
 #include <concepts>
-#include <string>
 #include <string_view>
 #include <type_traits>
 
@@ -35,9 +34,8 @@ inline void require_divisor(std::string_view where, const Shape<4>& numerator,
   const Index HV = numerator[2], H = denominator[2];
   require_shape(where, "denominator", denominator, {numerator[0], numerator[1], H},
                 "to match the numerator");
-  if (H > 0 ? HV % H != 0 : HV != 0)  // texts are made only when needed
-    require(false, where, "the heads of the denominator",
-            "a divisor of the " + std::to_string(HV) + " of the numerator", std::to_string(H));
+  require(H > 0 ? HV % H == 0 : HV == 0, where, "the heads of the denominator",
+          text("a divisor of the ", HV, " of the numerator"), H);
 }
 
 }  // namespace detail

@@ -127,7 +127,7 @@ void recurrent(const Inputs<ElementOf<Output>>& in, double scale, ViewOf<Output>
 template <class Arch = simd::DefaultArch, Operand Output>
 void step(const Inputs<ElementOf<Output>>& in, double scale, ViewOf<Output> state, Output&& o,
           const Workspace& workspace = {}) {
-  require(in.q.dim(1) == 1, "gla::step", "T", "1", std::to_string(in.q.dim(1)));
+  require(in.q.dim(1) == 1, "gla::step", "T", "1", in.q.dim(1));
   recurrent<Arch>(in, scale, state, o, workspace);
 }
 

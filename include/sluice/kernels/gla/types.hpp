@@ -67,9 +67,10 @@ struct Names {
 
 /// Throws ShapeError unless inputs, state [sequences, HV, K, V] and output [B, T, HV, V] agree, and
 /// ArgumentError unless the state is contiguous.
-template <class Scalar, class State, class Output>
-void require_shapes(std::string_view where, const Inputs<Scalar>& in, const View<State, 4>& state,
-                    const View<Output, 4>& o, const Names& names = {}) {
+template <class Scalar>
+void require_shapes(std::string_view where, const Inputs<Scalar>& in,
+                    const std::type_identity_t<View<const Scalar, 4>>& state,
+                    const std::type_identity_t<View<const Scalar, 4>>& o, const Names& names = {}) {
   const auto& q = in.q.shape();
   const auto [B, T, H, K] = q;
   const Index HV = in.v.dim(2), V = in.v.dim(3);

@@ -9,7 +9,6 @@
 #include <sluice/kernels/common/operand.hpp>
 
 #include <algorithm>
-#include <string>
 #include <string_view>
 
 namespace sluice::kernels {
@@ -17,14 +16,12 @@ namespace sluice::kernels {
 namespace detail {
 
 /// How often a head of x [B, T, H, K] stands in y [B, T, H times, K].
-template <class T, class U>
-Index require_repeated(std::string_view where, std::string_view few, const View<T, 4>& x,
-                       std::string_view many, const View<U, 4>& y) {
+template <class Scalar>
+Index require_repeated(std::string_view where, std::string_view few, const View<const Scalar, 4>& x,
+                       std::string_view many, const View<const Scalar, 4>& y) {
   const Index H = x.dim(2), HY = y.dim(2);
-  if (H == 0 ? HY != 0 : HY % H != 0)  // texts are made only when needed
-    require(false, where, std::string("the heads of ") + std::string(many),
-            "a multiple of the " + std::to_string(H) + " of " + std::string(few),
-            std::to_string(HY));
+  require(H == 0 ? HY == 0 : HY % H == 0, where, text("the heads of ", many),
+          text("a multiple of the ", H, " of ", few), HY);
   require_shape(where, many, y.shape(), {x.dim(0), x.dim(1), HY, x.dim(3)}, "to match the rest");
   return H == 0 ? 0 : HY / H;
 }
@@ -39,7 +36,7 @@ Index require_repeated(std::string_view where, std::string_view few, const View<
 template <Operand Y>
 void repeat_heads(const ConstViewOf<Y>& x, Y&& y, const Workspace& = {}) {
   const ViewOf<Y> out(y);
-  const Index times = detail::require_repeated("repeat_heads", "x", x, "y", out);
+  const Index times = detail::require_repeated<ElementOf<Y>>("repeat_heads", "x", x, "y", out);
   for (Index b = 0; b < out.dim(0); ++b)
     for (Index t = 0; t < out.dim(1); ++t)
       for (Index h = 0; h < out.dim(2); ++h)
@@ -54,7 +51,8 @@ template <Operand Y>
 void repeat_heads_backward(const Y& dy, const ViewOf<Y>& dx, const Workspace& = {}) {
   if (!dx) return;
   const ConstViewOf<Y> grad(dy);
-  const Index times = detail::require_repeated("repeat_heads_backward", "dx", dx, "dy", grad);
+  const Index times =
+      detail::require_repeated<ElementOf<Y>>("repeat_heads_backward", "dx", dx, "dy", grad);
   for (Index b = 0; b < grad.dim(0); ++b)
     for (Index t = 0; t < grad.dim(1); ++t)
       for (Index h = 0; h < grad.dim(2); ++h) {

@@ -17,7 +17,6 @@
 
 #include <cmath>
 #include <concepts>
-#include <string>
 #include <string_view>
 #include <type_traits>
 
@@ -44,11 +43,10 @@ void require_gated_rms_norm(std::string_view where, const View<const Scalar, Ran
   const Index D = row_length(x), G = options.group_size == 0 ? D : options.group_size;
   require_shape(where, "z", z.shape(), x.shape(), "to match x");
   if (weight) require_shape(where, "weight", weight.shape(), {D}, "to match x");
-  if (options.activation != Activation::silu && options.activation != Activation::sigmoid)
-    require(false, where, "activation", "silu or sigmoid", "another");
-  if (G > 0 ? D % G != 0 : D != 0)  // texts are made only when needed
-    require(false, where, "group_size", "0 or a divisor of " + std::to_string(D),
-            std::to_string(options.group_size));
+  require(options.activation == Activation::silu || options.activation == Activation::sigmoid,
+          where, "activation", "silu or sigmoid", "another");
+  require(G > 0 ? D % G == 0 : D == 0, where, "group_size", text("0 or a divisor of ", D),
+          options.group_size);
 }
 
 /// Calls run(f) with the gate of the options.

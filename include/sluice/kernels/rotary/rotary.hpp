@@ -14,7 +14,6 @@
 
 #include <cmath>
 #include <concepts>
-#include <string>
 #include <string_view>
 #include <type_traits>
 
@@ -54,7 +53,7 @@ void require_rotary(std::string_view where, const View<const Scalar, Rank>& x,
                     std::string_view name, const View<Scalar, Rank>& y) {
   static_assert(Rank >= 3, "heads of tokens, [.., T, H, K]");
   const Index T = x.dim(Rank - 3), K = x.dim(Rank - 1);
-  if (K % 2 != 0) require(false, where, "the width of a head", "even", std::to_string(K));
+  require(K % 2 == 0, where, "the width of a head", "even", K);
   require_shape(where, "cosine", cosine.shape(), {T, K / 2}, "to match x");
   require_shape(where, "sine", sine.shape(), {T, K / 2}, "to match x");
   require_shape(where, name, y.shape(), x.shape(), "to match x");

@@ -118,16 +118,14 @@ void chunkwise(const Inputs<ElementOf<Output>>& in, Index chunk_size, ViewOf<Out
   using Scalar = ElementOf<Output>;
   const View<Scalar, 3> y(output);
   require_shapes("ssm::chunkwise", in, state, y);
-  require(chunk_size >= 1, "ssm::chunkwise", "chunk_size", "at least 1",
-          std::to_string(chunk_size));
+  require(chunk_size >= 1, "ssm::chunkwise", "chunk_size", "at least 1", chunk_size);
   const Index states = in.states(), channels = in.channels();
   if (saved) {
     require_shape("ssm::chunkwise", "saved", saved.shape(), {saved_states(in), states, channels},
                   "to match the inputs");
     require(chunk_size % saved_every == 0 || chunk_size >= in.x.dim(1), "ssm::chunkwise",
-            "chunk_size",
-            "a multiple of " + std::to_string(saved_every) + " where states are saved",
-            std::to_string(chunk_size));
+            "chunk_size", text("a multiple of ", saved_every, " where states are saved"),
+            chunk_size);
   }
   using V = simd::Batch<Scalar, Arch>;
   const detail::Vectors vectors(in, simd::lanes<V>);

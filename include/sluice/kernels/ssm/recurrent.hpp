@@ -52,7 +52,7 @@ void recurrent(const Inputs<ElementOf<Output>>& in, ViewOf<Output> state, Output
 template <class Arch = simd::DefaultArch, Operand Output>
 void step(const Inputs<ElementOf<Output>>& in, ViewOf<Output> state, Output&& y,
           const Workspace& workspace = {}) {
-  require(in.x.dim(1) == 1, "ssm::step", "T", "1", std::to_string(in.x.dim(1)));
+  require(in.x.dim(1) == 1, "ssm::step", "T", "1", in.x.dim(1));
   recurrent<Arch>(in, state, y, workspace);
 }
 

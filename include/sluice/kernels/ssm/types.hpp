@@ -24,7 +24,6 @@
 #include <cmath>
 #include <limits>
 #include <span>
-#include <string>
 #include <string_view>
 
 namespace sluice::ssm {
@@ -145,17 +144,17 @@ struct Names {
 };
 
 /// Throws unless inputs, state [sequences, states, channels] and output [batch, T, channels] agree.
-template <class Scalar, class State, class Output>
-void require_shapes(std::string_view where, const Inputs<Scalar>& in, const View<State, 3>& state,
-                    const View<Output, 3>& y, const Names& names = {}) {
+template <class Scalar>
+void require_shapes(std::string_view where, const Inputs<Scalar>& in,
+                    const std::type_identity_t<View<const Scalar, 3>>& state,
+                    const std::type_identity_t<View<const Scalar, 3>>& y, const Names& names = {}) {
   const auto& x = in.x.shape();
   const Index batch = x[0], T = x[1], channels = x[2];
   const Index states = in.states(), groups = in.groups();
   require_shape(where, "dt", in.dt.shape(), x, "to match x");
   if (in.has_poles()) require_shape(where, "A", in.A.shape(), {states, channels}, "to match x");
-  if (in.complex && states % 2 != 0)
-    require(false, where, "A", "real and imaginary parts, an even number",
-            std::to_string(states) + " rows");
+  require(!in.complex || states % 2 == 0, where, "A", "real and imaginary parts, an even number",
+          text(states, " rows"));
   const auto coupling = [&](const char* name, const Coupling<const Scalar>& c) {
     if (c.kind() == CouplingKind::token)
       require_shape(where, name, c.view().shape(), {batch, T, groups, states}, "to match x and A");
@@ -163,15 +162,13 @@ void require_shapes(std::string_view where, const Inputs<Scalar>& in, const View
       require_shape(where, name, c.view().shape(), {1, 1, states, channels}, "to match A");
   };
   coupling("B", in.B), coupling("C", in.C);
-  if (groups == 0 ? channels != 0 : channels % groups != 0)
-    require(false, where, "channels", "a multiple of the " + std::to_string(groups) + " groups",
-            std::to_string(channels));
+  require(groups == 0 ? channels == 0 : channels % groups == 0, where, "channels",
+          text("a multiple of the ", groups, " groups"), channels);
   if (in.D) require_shape(where, "D", in.D.shape(), {channels}, "to match x");
   if (in.z) require_shape(where, "z", in.z.shape(), x, "to match x");
   if (in.dt_bias) require_shape(where, "dt_bias", in.dt_bias.shape(), {channels}, "to match x");
-  if (!(in.dt_min <= in.dt_max))
-    require(false, where, "dt_min", "at most dt_max",
-            std::to_string(in.dt_min) + " above " + std::to_string(in.dt_max));
+  require(in.dt_min <= in.dt_max, where, "dt_min", "at most dt_max",
+          text(in.dt_min, " above ", in.dt_max));
   require_cu_seqlens(where, in.cu_seqlens, batch, T);
   require_shape(where, names.state, state.shape(), {in.sequences(), states, channels},
                 "to match x and A");

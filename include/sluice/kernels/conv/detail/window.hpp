@@ -43,6 +43,15 @@ struct Rows {
   }
 };
 
+/// Rows of results, `stride` apart; at `data` that of token `from`.
+template <class Scalar>
+struct Target {
+  Scalar* data;
+  Index from, stride;
+
+  Scalar* operator()(Index t) const noexcept { return data + (t - from) * stride; }
+};
+
 /// to[c] = begin[c] + sum_i taps[i][c] rows_i[c] for N taps; `begin` null is 0, `to` itself adds.
 template <class Arch, int N, class Scalar>
 SLUICE_INLINE void sum_taps(Index count, const Scalar* taps, const Scalar* const* rows,
