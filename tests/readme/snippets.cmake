@@ -25,10 +25,9 @@ while(NOT begin EQUAL -1)
   endif()
   file(CONFIGURE OUTPUT ${source} CONTENT "@includes@@body@" @ONLY)
   add_executable(readme.${number} ${source})
-  target_link_libraries(readme.${number} PRIVATE sluice::io)
-  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-    target_compile_options(readme.${number} PRIVATE -O1)  # they show, they need not be fast
-  endif()
+  target_link_libraries(readme.${number} PRIVATE sluice_developer sluice::io sluice::compiled)
+  target_compile_options(readme.${number} PRIVATE $<$<CXX_COMPILER_ID:GNU,Clang,AppleClang>:-w>)
+  sluice_test_quick(readme.${number})
   target_include_directories(readme.${number} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
   target_compile_definitions(readme.${number} PRIVATE SLUICE_GOLDEN="${CMAKE_CURRENT_SOURCE_DIR}/golden")
   add_test(NAME readme.${number} COMMAND readme.${number}

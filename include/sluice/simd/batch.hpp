@@ -144,14 +144,19 @@ SLUICE_INLINE B nmadd(const B& a, const B& b, const B& c) noexcept {
   return madd(-a, b, c);
 }
 
-/// x, as a whole: under -ffast-math compilers make a of (a + b) - b, whose rounding may be what was
-/// wanted. Costs nothing.
+/// Keeps x as it was rounded: under -ffast-math compilers make a of (a + b) - b, whose rounding may
+/// be what was wanted. Costs nothing.
 template <class B>
-SLUICE_INLINE B fenced(const B& x) noexcept {
-  if constexpr (is_batch<B>)
-    return B(detail::fence(static_cast<typename B::register_type>(x)));
-  else
-    return detail::fence(x);
+SLUICE_INLINE void fence([[maybe_unused]] B& x) noexcept {
+#if defined(SLUICE_FENCE)
+  if constexpr (is_batch<B>) {
+    typename B::register_type whole = x;
+    SLUICE_FENCE(whole);
+    x = B(whole);
+  } else {
+    SLUICE_FENCE(x);
+  }
+#endif
 }
 
 namespace detail {

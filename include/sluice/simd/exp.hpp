@@ -75,9 +75,13 @@ struct Reduced {
 
   SLUICE_INLINE explicit Reduced(const B& x) noexcept {
     using C = ExpConstants<ScalarOf<B>>;
-    shifted = fenced(madd(x, B(ScalarOf<B>(1.44269504088896341)), B(C::round)));
-    n = fenced(B(shifted - B(C::round)));
-    r = madd(n, B(-C::ln2_low), fenced(madd(n, B(-C::ln2_high), x)));
+    shifted = madd(x, B(ScalarOf<B>(1.44269504088896341)), B(C::round));
+    fence(shifted);
+    n = shifted - B(C::round);
+    fence(n);
+    r = madd(n, B(-C::ln2_high), x);
+    fence(r);
+    r = madd(n, B(-C::ln2_low), r);
   }
 
   /// p 2^n, which must be zero or a normal number unless `has_scale`; p lies near 1.
@@ -169,7 +173,9 @@ SLUICE_INLINE B expm1_in_range(const B& x) noexcept {
   const B one(ScalarOf<B>(1));
   const B power = e.scaled(one);
   const B p = detail::polynomial(e.r, detail::ExpConstants<ScalarOf<B>>::growth);
-  return madd(e.r * p, power, fenced(B(power - one)));
+  B less = power - one;
+  fence(less);
+  return madd(e.r * p, power, less);
 }
 
 }  // namespace sluice::simd

@@ -42,14 +42,12 @@ SLUICE_INLINE B exp2_or_zero(const B& x, ScalarOf<B> lowest) noexcept {
   };
 #if defined(__AVX512F__)
   if constexpr (detail::Reduced<B>::has_scale) {
-    constexpr int nearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
+    const B n = xsimd::nearbyint(x);
     if constexpr (sizeof(S) == 4) {
       const __mmask16 keep = _mm512_cmp_ps_mask(x, _mm512_set1_ps(lowest), _CMP_NLT_UQ);
-      const B n(_mm512_roundscale_ps(x, nearest));
       return B(_mm512_maskz_scalef_ps(keep, power(B(x - n)), n));
     } else {
       const __mmask8 keep = _mm512_cmp_pd_mask(x, _mm512_set1_pd(lowest), _CMP_NLT_UQ);
-      const B n(_mm512_roundscale_pd(x, nearest));
       return B(_mm512_maskz_scalef_pd(keep, power(B(x - n)), n));
     }
   } else
@@ -59,8 +57,11 @@ SLUICE_INLINE B exp2_or_zero(const B& x, ScalarOf<B> lowest) noexcept {
     using I = IntegerOf<B>;
     constexpr S highest = sizeof(S) == 4 ? S(127.49999) : S(1023.49999999999);
     const B bounded = simd::min(B(highest), x);
-    const B shifted = fenced(B(bounded + B(C::round)));
-    const B p = power(B(bounded - fenced(B(shifted - B(C::round)))));
+    B shifted = bounded + B(C::round);
+    fence(shifted);
+    B n = shifted - B(C::round);
+    fence(n);
+    const B p = power(B(bounded - n));
     const I bits = simd::bit_cast<I>(p) + (simd::bit_cast<I>(shifted) << C::mantissa_bits);
     const B y = madd(bounded, B(S(0)), simd::bit_cast<B>(bits));  // integers know no NaN
     return simd::select(x < B(lowest), B(S(0)), y);

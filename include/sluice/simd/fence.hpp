@@ -2,16 +2,14 @@
 /// \file
 /// What keeps -ffast-math from rearranging sums whose rounding is wanted.
 ///
-/// -ffast-math, -Ofast and their parts are borne: what rests on rounding is guarded by `fenced`, so
+/// -ffast-math, -Ofast and their parts are borne: what rests on rounding is guarded by `fence`, so
 /// that results keep their accuracy, but for an ulp or two in each operation. Under them sluice
 /// promises nothing about NaN and infinities, those of gates and limits included, nor about the
 /// sign of zero and numbers that are almost subnormal, nor that a vector and its tail, or two
 /// compilers, agree to the bit.
 #pragma once
 
-#include <sluice/simd/inline.hpp>
-
-// What `fenced` does to a register. Clang has no macro for -fassociative-math alone, so there it is
+// What `fence` does to a register. Clang has no macro for -fassociative-math alone, so there it is
 // always done; its builtin vanishes without the flag. In g++ it would cost something then.
 #if defined(__FAST_MATH__) || defined(__ASSOCIATIVE_MATH__) || defined(_M_FP_FAST)
 #define SLUICE_FAST_MATH
@@ -30,16 +28,3 @@
 #error "sluice: rounding cannot be kept from -ffast-math here; compile without that flag"
 #endif
 #endif
-
-namespace sluice::simd::detail {
-
-/// A scalar or the register of a vector, as it is.
-template <class Register>
-SLUICE_INLINE Register fence(Register x) noexcept {
-#if defined(SLUICE_FENCE)
-  SLUICE_FENCE(x);
-#endif
-  return x;
-}
-
-}  // namespace sluice::simd::detail

@@ -6,6 +6,7 @@
 /// inner dimension runs; operands are read in place, B as whole rows and A by broadcasts.
 #pragma once
 
+#include <sluice/core/compiled.hpp>
 #include <sluice/simd/batch.hpp>
 
 #include <algorithm>
@@ -146,5 +147,6 @@ void product(Index M, Index N, Index K, Strided<std::type_identity_t<Scalar>> a,
                                ldc, k == 0 ? write : Write::add);
   }
 }
+SLUICE_COMPILED_KERNEL(product);
 
 }  // namespace sluice::simd

@@ -52,10 +52,15 @@ SLUICE_INLINE B turned(const B& x) noexcept {
   using I = IntegerOf<B>;
   using C = TurnConstants<S>;
   const B round(ExpConstants<S>::round);
-  const B shifted = fenced(madd(x, B(S(0.63661977236758134308)), round));
-  const B n = fenced(B(shifted - round));
+  B shifted = madd(x, B(S(0.63661977236758134308)), round);
+  fence(shifted);
+  B n = shifted - round;
+  fence(n);
   B r = x;
-  for (const S part : C::quarter) r = fenced(madd(n, B(-part), r));
+  for (const S part : C::quarter) {
+    r = madd(n, B(-part), r);
+    fence(r);
+  }
   const B z = r * r;
   const B sine = madd(B(r * z), polynomial(z, C::sine), r);
   const B cosine = madd(B(z * z), polynomial(z, C::cosine), madd(z, B(S(-0.5)), B(S(1))));

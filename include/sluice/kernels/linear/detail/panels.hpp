@@ -6,6 +6,7 @@
 /// reads memory in order whatever the leading dimension of the matrix was.
 #pragma once
 
+#include <sluice/core/compiled.hpp>
 #include <sluice/core/view.hpp>
 #include <sluice/simd/gemm.hpp>
 
@@ -50,6 +51,7 @@ void pack_panel(Index K, Index N, Index j, simd::Strided<Scalar> b, Scalar* to) 
       for (Index c = first; c < first + few; ++c)
         to[k * width + c] = c < columns ? *b.at(k, j + c) : Scalar{0};
 }
+SLUICE_COMPILED_KERNEL(pack_panel);
 
 /// Packs the whole [K, N] matrix b, panel behind panel.
 template <class Arch, class Scalar>
@@ -57,6 +59,7 @@ void pack(Index K, Index N, simd::Strided<Scalar> b, Scalar* to) noexcept {
   constexpr Index width = panel_width<Scalar, Arch>;
   for (Index j = 0; j < N; j += width) pack_panel<Arch>(K, N, j, b, to + j * K);
 }
+SLUICE_COMPILED_KERNEL(pack);
 
 /// c [M, columns] (+)= a [M, K] times one packed panel, of which only the vectors that are needed
 /// are multiplied.
@@ -79,6 +82,7 @@ void times_panel(Index M, Index columns, Index K, simd::Strided<Scalar> a, const
   }
   run(std::integral_constant<int, most>{});
 }
+SLUICE_COMPILED_KERNEL(times_panel);
 
 /// C [M, N] (+)= A [M, K] times the packed form of B [K, N].
 template <class Arch, class Scalar>
