@@ -44,6 +44,7 @@ const std::map<std::string, Check> families = {
     {"swiglu", golden_layers::swiglu},
     {"geglu", golden_layers::geglu},
     {"causal_conv1d", golden_conv::check},
+    {"sdpa", golden_attention::check},
     {"ssd_minimal", golden_ssd::check},
     {"ssd_chunk", golden_ssd::check},
     {"ssd_seq", golden_ssd::check},

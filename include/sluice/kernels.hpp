@@ -4,6 +4,7 @@
 #pragma once
 
 #include <sluice/kernels/activation.hpp>
+#include <sluice/kernels/attention.hpp>
 #include <sluice/kernels/common.hpp>
 #include <sluice/kernels/conv.hpp>
 #include <sluice/kernels/dropout.hpp>

@@ -28,6 +28,7 @@
 #include <sluice/ops/short_convolution.hpp>
 #include <sluice/ops/slice.hpp>
 #include <sluice/ops/softmax.hpp>
+#include <sluice/ops/softmax_attention.hpp>
 #include <sluice/ops/state_space_duality.hpp>
 #include <sluice/ops/stop_gradient.hpp>
 #include <sluice/ops/weighted_sum.hpp>

@@ -14,6 +14,9 @@
 
 namespace sluice::testing {
 
+namespace golden_attention {
+void check(const GoldenCase& c, Report& report);
+}
 namespace golden_conv {
 void check(const GoldenCase& c, Report& report);
 }

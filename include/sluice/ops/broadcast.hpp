@@ -47,6 +47,17 @@ auto common_shape(std::string_view where, const std::array<Index, A>& a,
   return shape;
 }
 
+/// Throws ShapeError unless every axis, from the last, is 1 or that of the shape.
+template <std::size_t Q, std::size_t R>
+void require_repeatable(std::string_view where, std::string_view what,
+                        const std::array<Index, Q>& x, const std::array<Index, R>& shape) {
+  static_assert(Q <= R, "x has more axes than the shape");
+  for (std::size_t i = 0; i < Q; ++i)
+    if (x[i] != 1 && x[i] != shape[i + R - Q])
+      throw ShapeError(std::string(where) + ": " + std::string(what) + " must fit " +
+                       to_string(shape) + ", axis by axis from the last, got " + to_string(x));
+}
+
 }  // namespace detail
 
 /// x repeated to a larger shape: axes are matched from the last, and one that is missing or of
@@ -56,11 +67,7 @@ auto common_shape(std::string_view where, const std::array<Index, A>& a,
 template <class S, int Q, std::size_t N>
 Variable<S, int(N)> broadcast(const Variable<S, Q>& x, const std::array<Index, N>& shape) {
   constexpr int R = int(N);
-  static_assert(Q <= R, "x has more axes than the shape");
-  for (std::size_t i = 0; i < Q; ++i)
-    if (x.shape()[i] != 1 && x.shape()[i] != shape[i + N - Q])
-      throw ShapeError("broadcast: x must fit " + to_string(shape) +
-                       ", axis by axis from the last, got " + to_string(x.shape()));
+  detail::require_repeatable("broadcast", "x", x.shape(), shape);
   const Index n = R == 0 ? 1 : shape[N - (R == 0 ? 0 : 1)];
   const bool one = row_length(x.value) != n;  // of the last axis, for the whole row
   const auto spread = [=](const auto& view) {
