@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "support/allocation_count.hpp"
 #include "support/catch.hpp"
 
 #include <sluice/core/fields.hpp>
@@ -148,4 +149,47 @@ TEST_CASE("arguments of another structure are refused before anything is visited
         "for_each_tensor: pair.1.bias must be a presence of 1 in every argument, got 0");
   CHECK(message([](Kinds& k) { k.either = Tensor<double, 3>(1, 1, 1); }) ==
         "for_each_tensor: either must be alternative 0 in every argument, got 1");
+}
+
+TEST_CASE("a walk allocates nothing, for names of usual length", "[core][fields]") {
+  const Tree first, second;
+  Tree third;
+  double sum = 0;
+  const auto walk = [&] {
+    for_each_tensor(
+        [&](std::string_view name, const auto& a, const auto& b, auto& c) {
+          c.data()[0] += a.data()[0] + b.data()[a.size() - 1];
+          sum += c.data()[0] + double(name.size());
+        },
+        first, second, third);
+  };
+  walk();
+  const long before = testing::allocations();
+  walk();
+  CHECK(testing::allocations() == before);
+  CHECK(third.blocks[1].weight(0, 0) == 5);
+  CHECK((*third.first.bias)(0) == 10);
+  CHECK(sum == 2 * 71 + (3 + 5) * 4 + (6 + 10) * 2);  // lengths of names; weights; biases
+}
+
+namespace {
+
+struct Deep {
+  Leaf leaf{2, true};
+  static constexpr std::string_view name =
+      "a.name.that.goes.on.and.on.and.on.and.on.and.on.and.on.and.on.and.on.and.on.and.on.and.on."
+      "a.name.that.goes.on.and.on.and.on.and.on.and.on.and.on.and.on.and.on.and.on.and.on.and.on."
+      "a.name.that.goes.on.and.on.and.on.and.on.and.on.and.on.and.on.and.on.and.on.and.on.and.on";
+  static constexpr auto fields() { return std::tuple{field(name, &Deep::leaf)}; }
+};
+
+}  // namespace
+
+TEST_CASE("names may be as long as one likes", "[core][fields]") {
+  std::vector<std::string> names;
+  for_each_tensor([&](std::string_view name, const auto&) { names.emplace_back(name); },
+                  static_cast<const Deep&>(Deep{}));
+  REQUIRE(names.size() == 2);
+  CHECK(names[0] == std::string(Deep::name) + ".weight");
+  CHECK(names[1] == std::string(Deep::name) + ".bias");
 }

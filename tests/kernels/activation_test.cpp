@@ -71,7 +71,7 @@ constexpr S not_a_number = std::numeric_limits<S>::quiet_NaN();
 
 TEMPLATE_TEST_CASE("activations are their formulas", "[activation]", float, double) {
   using S = TestType;
-  const Index n = GENERATE(1, 5, 17, 33);
+  const Index n = GENERATE(1, 5, 17, 33, 341);
   const auto x = uniform<S, 2>({3, n}, -6, 6, 1);
   for_each_function<S>([&](const auto& f, const Case& c) {
     Tensor<double, 2> expected(3, n);
@@ -87,7 +87,7 @@ TEMPLATE_TEST_CASE("activations are their formulas", "[activation]", float, doub
 }
 
 TEST_CASE("slopes are those of the formulas, and are added", "[activation]") {
-  const Index n = GENERATE(1, 5, 17, 33);
+  const Index n = GENERATE(1, 5, 17, 33, 341);
   const auto x = uniform<double, 2>({3, n}, -6, 6, 1), dy = uniform<double, 2>({3, n}, -2, 2, 2);
   for_each_function<double>([&](const auto& f, const Case& c) {
     Tensor<double, 2> expected(3, n), dx = constant<double>(3, n, 0.5);
@@ -120,7 +120,7 @@ TEST_CASE("relu is flat at zero", "[activation]") {
 
 TEMPLATE_TEST_CASE("rows in place of one span change no bit", "[activation]", float, double) {
   using S = TestType;
-  const Index n = GENERATE(1, 5, 17, 33);
+  const Index n = GENERATE(1, 5, 17, 33, 341);
   auto wide = uniform<S, 2>({3, n + 2}, -6, 6, 1), wide_b = uniform<S, 2>({3, n + 2}, -6, 6, 2);
   const auto dy = uniform<S, 2>({3, n}, -2, 2, 3);
   const View<const S, 2> a = strided(wide, n), b = strided(wide_b, n);
@@ -156,7 +156,7 @@ TEMPLATE_TEST_CASE("rows in place of one span change no bit", "[activation]", fl
 }
 
 TEST_CASE("a gate is the product of its parts, and so is its adjoint", "[activation]") {
-  const Index n = GENERATE(1, 5, 17, 33);
+  const Index n = GENERATE(1, 5, 17, 33, 341);
   const auto a = uniform<double, 2>({3, n}, -6, 6, 1), b = uniform<double, 2>({3, n}, -6, 6, 2),
              dy = uniform<double, 2>({3, n}, -2, 2, 3);
   for_each_function<double>([&](const auto& f, const Case& c) {

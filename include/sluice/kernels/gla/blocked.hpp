@@ -12,6 +12,7 @@
 /// in no bit on the tokens after it.
 #pragma once
 
+#include <sluice/core/compiled.hpp>
 #include <sluice/core/each_row.hpp>
 #include <sluice/core/workspace.hpp>
 #include <sluice/kernels/common/decay.hpp>
@@ -198,18 +199,11 @@ void run_block(const Inputs<Scalar>& in, const Span& tokens, Index head, Scalar 
 
 }  // namespace detail
 
-/// Gated linear attention in its blocked form. Arguments and errors as `recurrent`.
-///
-/// Independent work, divided among threads: sequences, heads, and columns of V. The result does
-/// not depend on the number of threads, not even in the last bit.
-///
-/// \param saved  [saved_states(in), HV, K, V], contiguous, or absent: receives the state before
-///               every `saved_every` tokens of every sequence, for `backward`.
-template <class Arch = simd::DefaultArch, Operand Output>
-void blocked(const Inputs<ElementOf<Output>>& in, double scale, ViewOf<Output> state, Output&& out,
-             const Workspace& workspace = {}, ViewOf<Output> saved = {}) {
-  using Scalar = ElementOf<Output>;
-  const View<Scalar, 4> o(out);
+/// `blocked` below for a scalar that is named: blocked<Arch, float>(...).
+template <class Arch, std::floating_point Scalar>
+void blocked(const std::type_identity_t<Inputs<Scalar>>& in, std::type_identity_t<Scalar> scale,
+             std::type_identity_t<View<Scalar, 4>> state, std::type_identity_t<View<Scalar, 4>> o,
+             const Workspace& workspace = {}, std::type_identity_t<View<Scalar, 4>> saved = {}) {
   require_shapes("gla::blocked", in, state, o);
   const Index K = in.q.dim(3), HV = in.v.dim(2), V = in.v.dim(3), N = in.sequences();
   const Index keys = simd::padded<Scalar, Arch>(K), values = simd::padded<Scalar, Arch>(V);
@@ -254,6 +248,21 @@ void blocked(const Inputs<ElementOf<Output>>& in, double scale, ViewOf<Output> s
       }
     for (Index h = first; h < last; ++h) states.leave(n, h, from, to);
   });
+}
+
+SLUICE_COMPILED_KERNEL(blocked);
+
+/// Gated linear attention in its blocked form. Arguments and errors as `recurrent`.
+///
+/// Independent work, divided among threads: sequences, heads, and columns of V. The result does
+/// not depend on the number of threads, not even in the last bit.
+///
+/// \param saved  [saved_states(in), HV, K, V], contiguous, or absent: receives the state before
+///               every `saved_every` tokens of every sequence, for `backward`.
+template <class Arch = simd::DefaultArch, Operand Output>
+void blocked(const Inputs<ElementOf<Output>>& in, double scale, ViewOf<Output> state, Output&& out,
+             const Workspace& workspace = {}, ViewOf<Output> saved = {}) {
+  blocked<Arch, ElementOf<Output>>(in, ElementOf<Output>(scale), state, out, workspace, saved);
 }
 
 }  // namespace sluice::gla

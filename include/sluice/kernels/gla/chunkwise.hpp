@@ -9,21 +9,19 @@
 /// More arithmetic than `blocked`, so the form for more threads than sequences and heads.
 #pragma once
 
+#include <sluice/core/compiled.hpp>
 #include <sluice/kernels/gla/detail/pairs.hpp>
+
+#include <concepts>
+#include <type_traits>
 
 namespace sluice::gla {
 
-/// Gated linear attention in its chunkwise form. Arguments and errors as `recurrent`.
-///
-/// The result depends on `chunk_size` in its rounding, but not on the number of threads. Scratch
-/// memory: a state for every chunk of every head.
-///
-/// \param chunk_size  tokens in a chunk, at least 1; T need not divide. 32 to 64 is fast.
-template <class Arch = simd::DefaultArch, Operand Output>
-void chunkwise(const Inputs<ElementOf<Output>>& in, double scale, Index chunk_size,
-               ViewOf<Output> state, Output&& out, const Workspace& workspace = {}) {
-  using Scalar = ElementOf<Output>;
-  const View<Scalar, 4> o(out);
+/// `chunkwise` below for a scalar that is named: chunkwise<Arch, float>(...).
+template <class Arch, std::floating_point Scalar>
+void chunkwise(const std::type_identity_t<Inputs<Scalar>>& in, std::type_identity_t<Scalar> scale,
+               Index chunk_size, std::type_identity_t<View<Scalar, 4>> state,
+               std::type_identity_t<View<Scalar, 4>> o, const Workspace& workspace = {}) {
   require_shapes("gla::chunkwise", in, state, o);
   require(chunk_size >= 1, "gla::chunkwise", "chunk_size", "at least 1", chunk_size);
   const Index K = in.q.dim(3), HV = in.v.dim(2), V = in.v.dim(3), N = in.sequences();
@@ -80,6 +78,21 @@ void chunkwise(const Inputs<ElementOf<Output>>& in, double scale, Index chunk_si
     common::store_rows<Arch>(rows, values, false, tokens, task % HV, o);
     simd::finish_streaming();
   });
+}
+
+SLUICE_COMPILED_KERNEL(chunkwise);
+
+/// Gated linear attention in its chunkwise form. Arguments and errors as `recurrent`.
+///
+/// The result depends on `chunk_size` in its rounding, but not on the number of threads. Scratch
+/// memory: a state for every chunk of every head.
+///
+/// \param chunk_size  tokens in a chunk, at least 1; T need not divide. 32 to 64 is fast.
+template <class Arch = simd::DefaultArch, Operand Output>
+void chunkwise(const Inputs<ElementOf<Output>>& in, double scale, Index chunk_size,
+               ViewOf<Output> state, Output&& out, const Workspace& workspace = {}) {
+  chunkwise<Arch, ElementOf<Output>>(in, ElementOf<Output>(scale), chunk_size, state, out,
+                                     workspace);
 }
 
 }  // namespace sluice::gla

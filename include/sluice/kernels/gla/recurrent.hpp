@@ -3,6 +3,7 @@
 /// Gated linear attention, one token at a time: the streaming form. Allocates nothing.
 #pragma once
 
+#include <sluice/core/compiled.hpp>
 #include <sluice/core/view.hpp>
 #include <sluice/kernels/common/decay.hpp>
 #include <sluice/kernels/gla/types.hpp>
@@ -92,6 +93,23 @@ void advance(const Inputs<Scalar>& in, Index b, Index t, Index h, Scalar scale, 
 
 }  // namespace detail
 
+/// `recurrent` below for a scalar that is named: recurrent<Arch, float>(...).
+template <class Arch, std::floating_point Scalar>
+void recurrent(const std::type_identity_t<Inputs<Scalar>>& in, std::type_identity_t<Scalar> scale,
+               std::type_identity_t<View<Scalar, 4>> state, std::type_identity_t<View<Scalar, 4>> o,
+               const Workspace& = {}) {
+  require_shapes("gla::recurrent", in, state, o);
+  for (Index n = 0; n < in.sequences(); ++n) {
+    const Span tokens = sequence(in, n);
+    for (Index t = tokens.begin; t < tokens.end; ++t)
+      for (Index h = 0; h < in.v.dim(2); ++h)
+        detail::advance<Arch>(in, tokens.row, t, h, Scalar(scale), state.row(n, h, 0),
+                              o.row(tokens.row, t, h));
+  }
+}
+
+SLUICE_COMPILED_KERNEL(recurrent);
+
 /// Gated linear attention in its recurrent form, read as in types.hpp.
 ///
 ///     S_t = diag(exp(g_t)) S_{t-1} + k_t v_t^T,        o_t = scale * S_t^T q_t
@@ -111,16 +129,7 @@ void advance(const Inputs<Scalar>& in, Index b, Index t, Index h, Scalar scale, 
 template <class Arch = simd::DefaultArch, Operand Output>
 void recurrent(const Inputs<ElementOf<Output>>& in, double scale, ViewOf<Output> state,
                Output&& out, const Workspace& = {}) {
-  using Scalar = ElementOf<Output>;
-  const View<Scalar, 4> o(out);
-  require_shapes("gla::recurrent", in, state, o);
-  for (Index n = 0; n < in.sequences(); ++n) {
-    const Span tokens = sequence(in, n);
-    for (Index t = tokens.begin; t < tokens.end; ++t)
-      for (Index h = 0; h < in.v.dim(2); ++h)
-        detail::advance<Arch>(in, tokens.row, t, h, Scalar(scale), state.row(n, h, 0),
-                              o.row(tokens.row, t, h));
-  }
+  recurrent<Arch, ElementOf<Output>>(in, ElementOf<Output>(scale), state, out);
 }
 
 /// One token of a stream: `recurrent` for T = 1. Arguments and errors as there.

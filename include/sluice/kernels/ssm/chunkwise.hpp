@@ -14,6 +14,7 @@
 /// That is twice the arithmetic, so the way for more threads than vectors of channels.
 #pragma once
 
+#include <sluice/core/compiled.hpp>
 #include <sluice/core/workspace.hpp>
 #include <sluice/kernels/ssm/detail/tile.hpp>
 #include <sluice/kernels/ssm/types.hpp>
@@ -102,21 +103,11 @@ void combine(const Inputs<Scalar>& in, const Slice& s, const Scalar* elapsed, Sc
 
 }  // namespace detail
 
-/// The selective scan in its chunkwise form. Arguments and errors as `recurrent`.
-///
-/// Independent work, divided among threads: sequences, vectors of channels, and chunks. The result
-/// depends on `chunk_size` in its rounding, but on the number of threads in no bit. Scratch memory:
-/// a state for every chunk, if a sequence has more than one.
-///
-/// \param chunk_size  tokens in a chunk, at least 1; T need not divide.
-/// \param saved  [saved_states(in), states, channels], or absent: receives the state before every
-///               `saved_every` tokens of every sequence, for `backward`. `chunk_size` must be a
-///               multiple of `saved_every` then.
-template <class Arch = simd::DefaultArch, Operand Output>
-void chunkwise(const Inputs<ElementOf<Output>>& in, Index chunk_size, ViewOf<Output> state,
-               Output&& output, const Workspace& workspace = {}, ViewOf<Output> saved = {}) {
-  using Scalar = ElementOf<Output>;
-  const View<Scalar, 3> y(output);
+/// `chunkwise` below for a scalar that is named: chunkwise<Arch, float>(...).
+template <class Arch, std::floating_point Scalar>
+void chunkwise(const std::type_identity_t<Inputs<Scalar>>& in, Index chunk_size,
+               std::type_identity_t<View<Scalar, 3>> state, std::type_identity_t<View<Scalar, 3>> y,
+               const Workspace& workspace = {}, std::type_identity_t<View<Scalar, 3>> saved = {}) {
   require_shapes("ssm::chunkwise", in, state, y);
   require(chunk_size >= 1, "ssm::chunkwise", "chunk_size", "at least 1", chunk_size);
   const Index states = in.states(), channels = in.channels();
@@ -172,6 +163,24 @@ void chunkwise(const Inputs<ElementOf<Output>>& in, Index chunk_size, ViewOf<Out
     detail::run_chunk<V>(in, chunks.chunk[c], vectors, from, to, added + c * size, channels, y,
                          saved);
   });
+}
+
+SLUICE_COMPILED_KERNEL(chunkwise);
+
+/// The selective scan in its chunkwise form. Arguments and errors as `recurrent`.
+///
+/// Independent work, divided among threads: sequences, vectors of channels, and chunks. The result
+/// depends on `chunk_size` in its rounding, but on the number of threads in no bit. Scratch memory:
+/// a state for every chunk, if a sequence has more than one.
+///
+/// \param chunk_size  tokens in a chunk, at least 1; T need not divide.
+/// \param saved  [saved_states(in), states, channels], or absent: receives the state before every
+///               `saved_every` tokens of every sequence, for `backward`. `chunk_size` must be a
+///               multiple of `saved_every` then.
+template <class Arch = simd::DefaultArch, Operand Output>
+void chunkwise(const Inputs<ElementOf<Output>>& in, Index chunk_size, ViewOf<Output> state,
+               Output&& output, const Workspace& workspace = {}, ViewOf<Output> saved = {}) {
+  chunkwise<Arch, ElementOf<Output>>(in, chunk_size, state, output, workspace, saved);
 }
 
 }  // namespace sluice::ssm

@@ -3,6 +3,7 @@
 /// The selective scan, one token at a time: the streaming form. Allocates nothing.
 #pragma once
 
+#include <sluice/core/compiled.hpp>
 #include <sluice/core/workspace.hpp>
 #include <sluice/kernels/ssm/detail/tile.hpp>
 #include <sluice/kernels/ssm/types.hpp>
@@ -12,6 +13,27 @@
 #include <type_traits>
 
 namespace sluice::ssm {
+
+/// `recurrent` below for a scalar that is named: recurrent<Arch, float>(...).
+template <class Arch, std::floating_point Scalar>
+void recurrent(const std::type_identity_t<Inputs<Scalar>>& in,
+               std::type_identity_t<View<Scalar, 3>> state, std::type_identity_t<View<Scalar, 3>> y,
+               const Workspace& = {}) {
+  require_shapes("ssm::recurrent", in, state, y);
+  using V = simd::Batch<Scalar, Arch>;
+  const detail::Vectors vectors(in, simd::lanes<V>);
+  const Index all = in.groups() * vectors.a_group;
+  for (Index n = 0; n < in.sequences(); ++n) {
+    const Span tokens = sequence(in, n);
+    for (Index t = tokens.begin; t < tokens.end; ++t)
+      for (Index v = 0; v < all; v += detail::block_size) {
+        const detail::Block block{{tokens.row, t, t + 1}, v, std::min(detail::block_size, all - v)};
+        detail::run_block<V>(in, block, vectors, state.row(n, 0), state.stride(1), y);
+      }
+  }
+}
+
+SLUICE_COMPILED_KERNEL(recurrent);
 
 /// The selective scan in its recurrent form, read as in types.hpp.
 ///
@@ -32,20 +54,7 @@ namespace sluice::ssm {
 template <class Arch = simd::DefaultArch, Operand Output>
 void recurrent(const Inputs<ElementOf<Output>>& in, ViewOf<Output> state, Output&& output,
                const Workspace& = {}) {
-  using Scalar = ElementOf<Output>;
-  const View<Scalar, 3> y(output);
-  require_shapes("ssm::recurrent", in, state, y);
-  using V = simd::Batch<Scalar, Arch>;
-  const detail::Vectors vectors(in, simd::lanes<V>);
-  const Index all = in.groups() * vectors.a_group;
-  for (Index n = 0; n < in.sequences(); ++n) {
-    const Span tokens = sequence(in, n);
-    for (Index t = tokens.begin; t < tokens.end; ++t)
-      for (Index v = 0; v < all; v += detail::block_size) {
-        const detail::Block block{{tokens.row, t, t + 1}, v, std::min(detail::block_size, all - v)};
-        detail::run_block<V>(in, block, vectors, state.row(n, 0), state.stride(1), y);
-      }
-  }
+  recurrent<Arch, ElementOf<Output>>(in, state, output);
 }
 
 /// One token of a stream: `recurrent` for T = 1. Arguments and errors as there.
