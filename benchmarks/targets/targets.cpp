@@ -18,6 +18,7 @@ void print_targets(std::string_view filter) {
   } families[] = {{"exp", target_exp},
                   {"product", target_product},
                   {"linear", target_linear},
+                  {"attention", target_attention},
                   {"gla_forward", target_gla_forward},
                   {"gla_threads", target_gla_threads},
                   {"gla_backward", target_gla_backward},

@@ -15,6 +15,7 @@ void print_targets(std::string_view filter);
 
 void target_exp(Score& score);
 void target_product(Score& score);
+void target_attention(Score& score);
 void target_linear(Score& score);
 void target_gla_forward(Score& score);
 void target_gla_threads(Score& score);

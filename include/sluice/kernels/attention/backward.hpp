@@ -104,7 +104,7 @@ void backward(const std::type_identity_t<Inputs<Scalar>>& in, std::type_identity
   require_shapes(where, in, o, lse);
   require_shapes(where, in, dout, lse, {.o = "dout"});
   require_gradients(where, in, grads);
-  require(bool(lse), where, "lse", "what `forward` has left", "nothing");
+  require(lse || in.q.size() == 0, where, "lse", "what `forward` has left", "nothing");
   if (!grads.accumulate) detail::clear(grads.dq), detail::clear(grads.dk), detail::clear(grads.dv);
   const Index HK = in.k.dim(2), K = in.q.dim(3), V = in.v.dim(3);
   if (HK == 0) return;
