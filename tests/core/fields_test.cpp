@@ -6,6 +6,7 @@
 #include <sluice/core/tensor.hpp>
 
 #include <array>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <tuple>
@@ -149,6 +150,41 @@ TEST_CASE("arguments of another structure are refused before anything is visited
         "for_each_tensor: pair.1.bias must be a presence of 1 in every argument, got 0");
   CHECK(message([](Kinds& k) { k.either = Tensor<double, 3>(1, 1, 1); }) ==
         "for_each_tensor: either must be alternative 0 in every argument, got 1");
+}
+
+namespace {
+
+struct Mixed {
+  Tensor<float, 1> narrow = Tensor<float, 1>(1);
+  Tensor<double, 1> wide = Tensor<double, 1>(2);
+  Tensor<std::int64_t, 1> long_ids = Tensor<std::int64_t, 1>(3);
+  Tensor<std::int32_t, 1> ids = Tensor<std::int32_t, 1>(4);
+  Tensor<float, 2> flat = Tensor<float, 2>(5, 1);
+
+  static constexpr auto fields() {
+    return std::tuple{field("narrow", &Mixed::narrow), field("wide", &Mixed::wide),
+                      field("long_ids", &Mixed::long_ids), field("ids", &Mixed::ids),
+                      field("flat", &Mixed::flat)};
+  }
+};
+
+}  // namespace
+
+TEST_CASE("every tensor is visited once, as what it is", "[core][fields]") {
+  Mixed mixed, other;
+  std::string seen;
+  for_each_tensor(
+      [&](std::string_view name, auto& a, const auto& b) {
+        using Scalar = typename std::remove_reference_t<decltype(a)>::Scalar;
+        CHECK(a.size() == b.size());
+        a.setConstant(Scalar(7));
+        seen += std::string(name) + (std::is_integral_v<Scalar> ? " i" : " f") +
+                std::to_string(8 * sizeof(Scalar)) + " " + std::to_string(a.size()) + ", ";
+      },
+      mixed, other);
+  CHECK(seen == "narrow f32 1, wide f64 2, long_ids i64 3, ids i32 4, flat f32 5, ");
+  CHECK(mixed.wide(1) == 7);
+  CHECK(mixed.long_ids(2) == 7);
 }
 
 TEST_CASE("a walk allocates nothing, for names of usual length", "[core][fields]") {

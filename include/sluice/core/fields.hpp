@@ -42,9 +42,11 @@ void call_with_tensors(void* function, const Place& place, const TensorKind& kin
                        const Values& tensors) {
   auto& f = *static_cast<F*>(function);
   [&]<class... Tensor>(Types<Tensor...>) {
+    [[maybe_unused]] bool found = false;
     [[maybe_unused]] const auto one = [&]<class T>(std::type_identity<T>) {
-      if (&kind == &tensor_kind<T>)
-        call_with<F, T, Owner...>(f, place, tensors, std::index_sequence_for<Owner...>{});
+      if (found || !kind.same_as(tensor_kind<T>)) return;
+      found = true;
+      call_with<F, T, Owner...>(f, place, tensors, std::index_sequence_for<Owner...>{});
     };
     (one(std::type_identity<Tensor>{}), ...);
   }(Tensors{});

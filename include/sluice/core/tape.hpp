@@ -141,7 +141,7 @@ class Tape {
   template <class Tensor, std::size_t Rank, class Fill>
   Variable<Scalar, int(Rank)> derived(const Tensor& source, const std::array<Index, Rank>& shape,
                                       const Fill& fill) {
-    static constexpr char kind{};  // its address tells what is derived
+    static char kind;  // its address tells what is derived; linkers may share constants
     const auto n = static_cast<std::size_t>(source.size());
     return {this,
             {derived_.get(source.data(), n, &kind, elements(shape), fill), shape},

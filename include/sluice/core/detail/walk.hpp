@@ -27,26 +27,22 @@ struct Place {
 
 namespace detail {
 
-/// How to read a tensor of one type. Two types have different ones.
+/// A type of tensor. Told apart by what it says, for addresses of what is alike may be one.
 struct TensorKind {
-  const void* scalar;  ///< the address of `scalar_tag`
   std::size_t rank, scalar_bytes;
-  void* (*data)(void* tensor);
-  std::size_t (*size)(const void* tensor);
+  bool floating, is_signed;
   std::ptrdiff_t (*dim)(const void* tensor, std::size_t axis);
+
+  bool same_as(const TensorKind& other) const noexcept {
+    return rank == other.rank && scalar_bytes == other.scalar_bytes && floating == other.floating &&
+           is_signed == other.is_signed;
+  }
 };
 
-template <class Scalar>
-inline constexpr char scalar_tag{};
-
-template <class Tensor>
+template <class Tensor, class Scalar = typename Tensor::Scalar>
 inline constexpr TensorKind tensor_kind = {
-    &scalar_tag<typename Tensor::Scalar>,
-    std::size_t(Tensor::NumDimensions),
-    sizeof(typename Tensor::Scalar),
-    [](void* tensor) -> void* { return static_cast<Tensor*>(tensor)->data(); },
-    [](const void* tensor) { return std::size_t(static_cast<const Tensor*>(tensor)->size()); },
-    [](const void* tensor, std::size_t axis) -> std::ptrdiff_t {
+    std::size_t(Tensor::NumDimensions), sizeof(Scalar), std::is_floating_point_v<Scalar>,
+    std::is_signed_v<Scalar>, [](const void* tensor, std::size_t axis) -> std::ptrdiff_t {
       return static_cast<const Tensor*>(tensor)->dimension(axis);
     }};
 
