@@ -3,6 +3,7 @@
 /// A safetensors file in memory: names, shapes, metadata, and tensors by name.
 #pragma once
 
+#include <sluice/core/error.hpp>
 #include <sluice/core/tensor.hpp>
 #include <sluice/io/dtype.hpp>
 #include <sluice/io/error.hpp>
@@ -25,10 +26,7 @@ namespace detail {
 
 /// "[2, 3]".
 inline std::string shape_text(const std::vector<Index>& shape) {
-  std::string out = "[";
-  for (std::size_t i = 0; i < shape.size(); ++i)
-    out += (i != 0 ? ", " : "") + std::to_string(shape[i]);
-  return out + "]";
+  return shape_text(shape.data(), shape.size());
 }
 
 }  // namespace detail

@@ -3,6 +3,7 @@
 /// All of sluice/kernels/common/.
 #pragma once
 
+#include <sluice/kernels/common/clear.hpp>
 #include <sluice/kernels/common/decay.hpp>
 #include <sluice/kernels/common/gate.hpp>
 #include <sluice/kernels/common/head_rows.hpp>

@@ -14,7 +14,7 @@
 #include <sluice/core/compiled.hpp>
 #include <sluice/core/workspace.hpp>
 #include <sluice/kernels/attention/detail/scores.hpp>
-#include <sluice/kernels/attention/naive_backward.hpp>
+#include <sluice/kernels/common/clear.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -105,7 +105,7 @@ void backward(const std::type_identity_t<Inputs<Scalar>>& in, std::type_identity
   require_shapes(where, in, dout, lse, {.o = "dout"});
   require_gradients(where, in, grads);
   require(lse || in.q.size() == 0, where, "lse", "what `forward` has left", "nothing");
-  if (!grads.accumulate) detail::clear(grads.dq), detail::clear(grads.dk), detail::clear(grads.dv);
+  if (!grads.accumulate) common::clear(grads.dq), common::clear(grads.dk), common::clear(grads.dv);
   const Index HK = in.k.dim(2), K = in.q.dim(3), V = in.v.dim(3);
   if (HK == 0) return;
   const Index shared = in.q.dim(2) / HK, tasks = in.sequences() * HK;

@@ -6,23 +6,11 @@
 
 #include <sluice/core/workspace.hpp>
 #include <sluice/kernels/attention/types.hpp>
+#include <sluice/kernels/common/clear.hpp>
 
-#include <algorithm>
 #include <cmath>
 
 namespace sluice::attention {
-
-namespace detail {
-
-/// Sets a gradient to zero, unless there is none.
-template <class Scalar>
-void clear(const View<Scalar, 4>& x) noexcept {
-  for (Index b = 0; x && b < x.dim(0); ++b)
-    for (Index t = 0; t < x.dim(1); ++t)
-      for (Index h = 0; h < x.dim(2); ++h) std::fill_n(x.row(b, t, h), x.dim(3), Scalar{0});
-}
-
-}  // namespace detail
 
 /// The gradients of `naive`. Arguments and errors as `backward`.
 template <Operand Output>
@@ -37,7 +25,7 @@ void naive_backward(const Inputs<ElementOf<Output>>& in, double scale, ConstView
   require_shapes(where, in, dout, lse, {.o = "dout"});
   require_gradients(where, in, grads);
   const Index K = in.q.dim(3), V = in.v.dim(3);
-  if (!grads.accumulate) detail::clear(grads.dq), detail::clear(grads.dk), detail::clear(grads.dv);
+  if (!grads.accumulate) common::clear(grads.dq), common::clear(grads.dk), common::clear(grads.dv);
   for (Index n = 0; n < in.sequences(); ++n)
     for (Index h = 0; h < in.q.dim(2); ++h) {
       const Span queries = sequence(in, n);

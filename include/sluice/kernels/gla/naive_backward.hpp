@@ -16,6 +16,7 @@
 #pragma once
 
 #include <sluice/core/workspace.hpp>
+#include <sluice/kernels/common/clear.hpp>
 #include <sluice/kernels/gla/types.hpp>
 
 #include <algorithm>
@@ -49,14 +50,9 @@ void naive_backward(const Inputs<ElementOf<Output>>& in, double scale, ConstView
   const bool asked = grads.dg.kind() != GateKind::none;
 
   // What is overwritten begins at 0: heads that share one of q and k add to its gradient.
-  const auto clear = [&](const View<Scalar, 4>& x) {
-    for (Index b = 0; x && b < x.dim(0); ++b)
-      for (Index t = 0; t < x.dim(1); ++t)
-        for (Index h = 0; h < x.dim(2); ++h) std::fill_n(x.row(b, t, h), x.dim(3), Scalar{0});
-  };
   if (!grads.accumulate) {
-    clear(grads.dq), clear(grads.dk), clear(grads.dv);
-    if (asked && kind != GateKind::constant) clear(grads.dg.view());
+    common::clear(grads.dq), common::clear(grads.dk), common::clear(grads.dv);
+    if (asked && kind != GateKind::constant) common::clear(grads.dg.view());
   }
 
   std::vector<Scalar> states(std::size_t((T + 1) * K * V));
@@ -72,9 +68,8 @@ void naive_backward(const Inputs<ElementOf<Output>>& in, double scale, ConstView
       std::copy_n(state.row(n, h, 0), K * V, S(begin, 0));
       for (Index t = begin; t < end; ++t)
         for (Index i = 0; i < K; ++i)
-          for (Index j = 0; j < V; ++j)
-            S(t + 1, i)
-            [j] = decay(t, i) * S(t, i)[j] + in.k.row(row, t, hq)[i] * in.v.row(row, t, h)[j];
+          for (Index j = 0; j < V; ++j) S(t + 1, i)
+      [j] = decay(t, i) * S(t, i)[j] + in.k.row(row, t, hq)[i] * in.v.row(row, t, h)[j];
 
       for (Index t = end; t-- > begin;) {
         const Scalar *v = in.v.row(row, t, h), *c = dout.row(row, t, h);

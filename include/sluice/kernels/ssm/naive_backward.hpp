@@ -16,8 +16,8 @@
 /// and ddt passes softplus and the limits.
 #pragma once
 
-#include <sluice/core/each_row.hpp>
 #include <sluice/core/workspace.hpp>
+#include <sluice/kernels/common/clear.hpp>
 #include <sluice/kernels/ssm/naive.hpp>
 #include <sluice/kernels/ssm/types.hpp>
 
@@ -43,12 +43,6 @@ void add_element(const Inputs<Scalar>& in, const Coupling<Scalar>& to, Index b, 
   };
   *at(n) += value.real();
   if (imaginary) *at(n + imaginary) += value.imag();
-}
-
-/// Where gradients vary in time and are not added to what is there: begins them at 0.
-template <class Scalar, int Rank>
-void clear(const View<Scalar, Rank>& x) {
-  if (x) for_each_row([n = row_length(x)](Scalar* row) { std::fill_n(row, n, Scalar{0}); }, x);
 }
 
 }  // namespace detail
@@ -78,9 +72,9 @@ void naive_backward(const Inputs<ElementOf<Output>>& in, ConstViewOf<Output> sta
   const Index states = in.states() / (complex ? 2 : 1);
   const Scalar twice = complex ? 2 : 1;
   if (!grads.accumulate) {
-    detail::clear(grads.dx), detail::clear(grads.ddt), detail::clear(grads.dz);
-    if (grads.dB.kind() == CouplingKind::token) detail::clear(grads.dB.view());
-    if (grads.dC.kind() == CouplingKind::token) detail::clear(grads.dC.view());
+    common::clear(grads.dx), common::clear(grads.ddt), common::clear(grads.dz);
+    if (grads.dB.kind() == CouplingKind::token) common::clear(grads.dB.view());
+    if (grads.dC.kind() == CouplingKind::token) common::clear(grads.dC.view());
   }
   const auto sigmoid = [](Scalar v) { return 1 / (1 + std::exp(-v)); };
   // Row n of a matrix of numbers whose imaginary parts lie `states` rows further.
